@@ -1,0 +1,1 @@
+"""A plan to reality: journalled migrations within their limits."""

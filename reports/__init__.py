@@ -1,0 +1,1 @@
+"""What people look at: renderings of plans and of the cluster's state."""

@@ -1,0 +1,1 @@
+"""A pretend cluster behind the collector and executor protocols, on a clock it owns."""

@@ -1,0 +1,1 @@
+"""Tests of every package, in the packages' own layout, and the lab of real hosts."""
