@@ -1,0 +1,283 @@
+"""A lab host: namespaces of its own held by a reaping first process, with libvirtd and QEMU running inside.
+
+`kill` is a power failure (nothing says goodbye on the wire), `restart` a fresh boot from the host's own disk: its
+persistent guests are still defined, autostart guests start, the boot id is new.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.lab import network
+from tests.lab.processes import HostProcess, LabError, Spawner, child_pids, end_process, wait_until
+
+if TYPE_CHECKING:
+    import libvirt
+
+LIBVIRT_PORT = 16509
+_NAMESPACE = uuid.UUID("2a1c7a52-6c0e-5f0e-9c3f-6b1b7d1f5a10")
+_BOOT_S = 10
+_LIBVIRTD_S = 20
+_KEEPALIVE_INTERVAL_S = 1
+_KEEPALIVE_COUNT = 3
+
+# Directories of libvirt that each host has to itself; name in the host's directory, place inside the host.
+_OWN = {"etc": "/etc/libvirt", "lib": "/var/lib/libvirt", "log": "/var/log/libvirt", "cache": "/var/cache/libvirt"}
+
+_LIBVIRTD_CONF = """\
+listen_tls = 0
+listen_tcp = 1
+listen_addr = "{address}"
+auth_tcp = "none"
+auth_unix_rw = "none"
+auth_unix_ro = "none"
+host_uuid = "{host_uuid}"
+keepalive_interval = {interval}
+keepalive_count = {count}
+max_client_requests = 20
+"""
+
+_QEMU_CONF = """\
+user = "root"
+group = "root"
+security_driver = "none"
+cgroup_controllers = []
+namespaces = []
+stdio_handler = "file"
+remember_owner = 0
+dynamic_ownership = 0
+keepalive_interval = {interval}
+keepalive_count = {count}
+"""
+
+# /sys is mounted anew because it shows the network namespace of whoever mounted it.
+_BOOT_SCRIPT = """\
+set -e
+hostname "$1"
+mount --make-rprivate /
+mount -t sysfs sysfs /sys
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/libvirt /run/lock
+{binds}
+mount --bind "$2/hosts" /etc/hosts
+mount --bind "$2/boot_id" /proc/sys/kernel/random/boot_id
+echo ready
+exec sleep infinity
+"""
+
+
+class LabHost:
+    """One libvirt host of the lab."""
+
+    def __init__(
+        self,
+        name: str,
+        number: int,
+        directory: Path,
+        spawner: Spawner,
+        switch: network.Switch,
+        link_mbit_s: int | None = None,
+    ) -> None:
+        self.name = name
+        self.number = number
+        self.address = network.host_address(number)
+        self.uri = f"qemu+tcp://{self.address}/system"
+        self.uuid = str(uuid.uuid5(_NAMESPACE, name))
+        self.directory = directory
+        self._spawner = spawner
+        self._switch = switch
+        self._holder: subprocess.Popen[Any] | None = None
+        self._first_pid = 0
+        self._libvirtd: HostProcess | None = None
+        self._link_mbit_s = link_mbit_s
+
+    @property
+    def up(self) -> bool:
+        """The host has power; libvirtd may still be stopped or the network cut."""
+        return self._holder is not None and self._holder.poll() is None
+
+    @property
+    def libvirtd_up(self) -> bool:
+        return self.up and self._libvirtd is not None and self._libvirtd.poll() is None
+
+    @property
+    def boot_id(self) -> str:
+        return (self.directory / "boot_id").read_text().strip()
+
+    def install(self, hosts_file: str) -> None:
+        """Write the host's own files; done once, they survive `kill` and `restart`."""
+        for name in _OWN:
+            (self.directory / name).mkdir(parents=True, exist_ok=True)
+        values = {
+            "address": self.address,
+            "host_uuid": self.uuid,
+            "interval": _KEEPALIVE_INTERVAL_S,
+            "count": _KEEPALIVE_COUNT,
+        }
+        (self.directory / "etc" / "libvirtd.conf").write_text(_LIBVIRTD_CONF.format(**values))
+        (self.directory / "etc" / "qemu.conf").write_text(_QEMU_CONF.format(**values))
+        (self.directory / "hosts").write_text(hosts_file)
+
+    def boot(self) -> None:
+        """Power on: namespaces, network, libvirtd started (not waited for: see `wait_ready`)."""
+        if self.up:
+            raise LabError(f"{self.name} is running already")
+        (self.directory / "boot_id").write_text(f"{uuid.uuid4()}\n")
+        binds = "\n".join(f'mount --bind "$2/{name}" {place}' for name, place in _OWN.items())
+        script = _BOOT_SCRIPT.format(binds=binds)
+        isolate = ["unshare", "--mount", "--uts", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"]
+        with (self.directory / "boot.log").open("ab") as log:
+            holder = self._spawner.start(
+                [*isolate, "tini", "-s", "--", "sh", "-c", script, "boot", self.name, str(self.directory)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        self._holder = holder
+        assert holder.stdout is not None
+        if holder.stdout.readline() != b"ready\n":
+            end_process(holder)
+            raise LabError(f"{self.name} did not boot: {self._tail('boot.log')}")
+        self._first_pid = child_pids(holder.pid)[0]
+        self._switch.attach(self.number, self._first_pid)
+        if self._link_mbit_s is not None:
+            self._switch.limit(self.number, self._first_pid, self._link_mbit_s)
+        self._launch_libvirtd()
+
+    def wait_ready(self) -> None:
+        """Return when libvirtd answers on the network and locally."""
+        failure = f"libvirtd of {self.name} did not answer in {_LIBVIRTD_S} s"
+        try:
+            wait_until(self._listens, _LIBVIRTD_S, failure)
+        except LabError as error:
+            raise LabError(f"{error}: {self._tail('libvirtd.log')}") from None
+
+    def kill(self) -> None:
+        """Power failure: the link goes first, so that no peer gets a closing packet; then everything inside is killed."""
+        if self._holder is None or not self.up:
+            return
+        self._switch.detach(self.number)
+        os.kill(self._first_pid, signal.SIGKILL)
+        self._holder.wait(20)
+        assert self._holder.stdout is not None
+        self._holder.stdout.close()
+        if self._libvirtd is not None:
+            self._libvirtd.wait(20)
+        self._holder = self._libvirtd = None
+
+    def restart(self) -> None:
+        """Power off where it is on, then a fresh boot; returns when libvirtd answers."""
+        self.kill()
+        self.boot()
+        self.wait_ready()
+
+    def run(self, argv: list[str], **popen: Any) -> HostProcess:
+        """Start a program inside the host (as `subprocess.Popen`); its signals reach the program, the host's end kills it."""
+        if not self.up:
+            raise LabError(f"{self.name} is down")
+        return self._spawner.start_inside(self._first_pid, argv, **popen)
+
+    def open(self) -> libvirt.virConnect:
+        """A connection that does not use the lab's network: it works while the network is cut. The caller closes it."""
+        import libvirt
+
+        if not self.libvirtd_up:
+            raise LabError(f"libvirtd of {self.name} is down")
+        return libvirt.open(f"qemu+unix:///system?socket={self._root}/run/libvirt/libvirt-sock")
+
+    def stop_libvirtd(self) -> None:
+        """Stop libvirtd alone; the guests go on."""
+        if self._libvirtd is not None:
+            self._libvirtd.terminate()
+            self._libvirtd.wait(20)
+            self._libvirtd = None
+
+    def start_libvirtd(self) -> None:
+        if not self.libvirtd_up:
+            self._launch_libvirtd()
+            self.wait_ready()
+
+    def cut_network(self) -> None:
+        """Pull the cable: packets are lost without a word."""
+        self._switch.set_link(self.number, up=False)
+
+    def restore_network(self) -> None:
+        self._switch.set_link(self.number, up=True)
+
+    def limit_link(self, mbit_s: int | None) -> None:
+        """Cap the host's link in both directions (None: no cap); a restart keeps it."""
+        self._link_mbit_s = mbit_s
+        if self.up:
+            self._switch.limit(self.number, self._first_pid, mbit_s)
+
+    def link_bytes(self) -> tuple[int, int]:
+        """(received, sent) bytes of the host's interface since it booted; (0, 0) while it is down."""
+        return network.link_bytes(self._first_pid) if self.up else (0, 0)
+
+    def pause(self) -> None:
+        """Freeze every process of the host (a host that hangs): addresses answer, programs do not."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def qemus(self) -> dict[str, int]:
+        """Process id (seen from outside) of each guest's QEMU in this host, running or hung, by guest name."""
+        found = {}
+        for pid in self._pids():
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if b"qemu-system" in words[0] and b"-name" in words:
+                name = words[words.index(b"-name") + 1].decode()
+                found[name.removeprefix("guest=").split(",")[0]] = pid
+        return found
+
+    @property
+    def _root(self) -> str:
+        return f"/proc/{self._first_pid}/root"
+
+    def _pids(self) -> list[int]:
+        if not self.up:
+            return []
+        own = Path(f"/proc/{self._first_pid}/ns/pid").readlink()
+        found = []
+        for path in Path("/proc").iterdir():
+            try:
+                if path.name.isdigit() and (path / "ns" / "pid").readlink() == own:
+                    found.append(int(path.name))
+            except OSError:
+                continue
+        return sorted(found)
+
+    def _signal_all(self, sig: int) -> None:
+        for pid in self._pids():
+            if pid != self._first_pid:
+                os.kill(pid, sig)
+
+    def _launch_libvirtd(self) -> None:
+        with (self.directory / "libvirtd.log").open("ab") as log:
+            self._libvirtd = self.run(["libvirtd", "-l"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")
+
+    def _listens(self) -> bool:
+        if self._libvirtd is None or self._libvirtd.poll() is not None:
+            raise LabError(f"libvirtd of {self.name} ended")
+        try:
+            socket.create_connection((self.address, LIBVIRT_PORT), timeout=2).close()
+            with socket.socket(socket.AF_UNIX) as local:
+                local.connect(f"{self._root}/run/libvirt/libvirt-sock")
+        except OSError:
+            return False
+        return True
+
+    def _tail(self, name: str) -> str:
+        path = self.directory / name
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        return " | ".join(lines[-5:]) or f"nothing in {path}"
