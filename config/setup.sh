@@ -15,7 +15,8 @@ stamp=$venv/.trimtab-setup
 
 # libvirt-python has no wheels: it is compiled against libvirt-dev.
 runtime_packages=(python3 python3-venv python3-dev gcc libc6-dev pkg-config libvirt-dev redis-server)
-lab_packages=(libvirt-daemon libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils tini iproute2)
+lab_packages=(libvirt-daemon libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils tini
+    iproute2)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() {
@@ -54,21 +55,27 @@ units_of() { # the units that installing package $1 would have started
     esac
 }
 
-install_packages() { # as root; "$@" were all missing, so a service among them is nobody's but ours
-    local policy=/usr/sbin/policy-rc.d
-    local saved=$policy.before-trimtab
-    local log
-    log=$(mktemp)
-    # A package's scripts ask policy-rc.d whether they may start its services; 101 says no.
-    restore_policy() {
-        rm -f "$policy"
-        if [ -e "$saved" ]; then mv "$saved" "$policy"; fi
-    }
-    trap restore_policy EXIT
-    if [ -e "$policy" ] && [ ! -e "$saved" ]; then mv "$policy" "$saved"; fi
+# A package's scripts ask policy-rc.d whether they may start its services; 101 says no.
+policy=/usr/sbin/policy-rc.d
+saved_policy=$policy.before-trimtab
+
+forbid_services() {
+    if [ -e "$policy" ] && [ ! -e "$saved_policy" ]; then mv "$policy" "$saved_policy"; fi
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
+}
 
+restore_policy() {
+    rm -f "$policy"
+    if [ -e "$saved_policy" ]; then mv "$saved_policy" "$policy"; fi
+}
+
+install_packages() { # as root; "$@" were all missing, so a service among them is nobody's but ours
+    say "installing Debian packages: $*"
+    local log
+    log=$(mktemp)
+    trap restore_policy EXIT
+    forbid_services
     local apt=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -q -y -o DPkg::Lock::Timeout=300)
     if ! { "${apt[@]}" update && "${apt[@]}" install --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null; then
         tail -n 15 "$log" >&2
@@ -94,9 +101,8 @@ want_packages() { # $1: required | optional; then the packages
         return 0
     fi
     local missing
-    mapfile -t missing < <(missing_packages "$@")
-    if [ "${#missing[@]}" -eq 0 ]; then return 0; fi
-    say "installing Debian packages: ${missing[*]}"
+    mapfile -t missing <<<"$(missing_packages "$@")"
+    if [ -z "${missing[0]}" ]; then return 0; fi
     local status=0
     as_root "$self" --install "${missing[@]}" || status=$?
     if [ "$status" -eq 0 ]; then return 0; fi
