@@ -1,0 +1,1 @@
+"""File formats: strict readers and writers of cluster, plan, report and rules."""

@@ -1,0 +1,96 @@
+"""Rules that contradict each other on their face, found before any planning. Pure.
+
+Only what no placement at all could satisfy and two lines of a file already show; what turns out impossible only with
+capacities and other rules in view is the solver's to say. A soft rule contradicts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from cluster.guest import Guest
+from cluster.host import Host
+from cluster.rules.base import Enforcement
+from cluster.rules.kinds import Affinity, AntiAffinity, Forbid, Pin, Rule, Spread
+from cluster.rules.selector import Selector
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two rules that cannot both hold, or one that cannot by itself (then named twice), and a sentence naming them."""
+
+    first: Rule
+    second: Rule
+    text: str
+
+
+def find_contradictions(
+    hosts: Sequence[Host], guests: Sequence[Guest], rules: Sequence[Rule]
+) -> tuple[Contradiction, ...]:
+    """Return every contradiction, in the order of the rules."""
+    binding = [rule for rule in rules if rule.enforcement is not Enforcement.SOFT]
+    return (
+        *(Contradiction(rule, rule, text) for rule in binding for text in _alone(rule, hosts, guests)),
+        *_between_pins(binding, hosts, guests),
+        *_between_affinities(binding, guests),
+    )
+
+
+def _alone(rule: Rule, hosts: Sequence[Host], guests: Sequence[Guest]) -> Iterator[str]:
+    match rule:
+        case Pin():
+            if not _ids(rule.hosts, hosts):
+                yield f"{rule.title} pinning to no host that is known"
+        case Forbid():
+            selected = _ids(rule.guests, guests)
+            if selected and hosts and len(_ids(rule.hosts, hosts)) == len(hosts):
+                yield f"{rule.title} forbidding every host to guest {min(selected)}"
+        case Spread() if rule.enforcement is Enforcement.HARD:
+            cells = {host.domain(rule.domain) for host in hosts}
+            if _ids(rule.guests, guests) and rule.at_least > len(cells):
+                yield f"{rule.title} asking for {rule.at_least} of {len(cells)} cells of domain {rule.domain}"
+        case _:
+            return
+
+
+def _between_pins(rules: Sequence[Rule], hosts: Sequence[Host], guests: Sequence[Guest]) -> Iterator[Contradiction]:
+    places = [
+        (rule, _ids(rule.guests, guests), _ids(rule.hosts, hosts)) for rule in rules if isinstance(rule, Pin | Forbid)
+    ]
+    for (first, first_guests, first_hosts), (second, second_guests, second_hosts) in combinations(places, 2):
+        shared = first_guests & second_guests
+        if not shared or not first_hosts or not second_hosts:
+            continue
+        guest = min(shared)
+        match first, second:
+            case (Pin(), Pin()) if not first_hosts & second_hosts:
+                text = f"{first.title} and {second.title} pinning guest {guest} to different hosts"
+                yield Contradiction(first, second, text)
+            case (Pin(), Forbid()) if first_hosts <= second_hosts:
+                text = f"{first.title} pinning guest {guest} to hosts that {second.title} forbids"
+                yield Contradiction(first, second, text)
+            case (Forbid(), Pin()) if second_hosts <= first_hosts:
+                text = f"{second.title} pinning guest {guest} to hosts that {first.title} forbids"
+                yield Contradiction(first, second, text)
+            case _:
+                pass
+
+
+def _between_affinities(rules: Sequence[Rule], guests: Sequence[Guest]) -> Iterator[Contradiction]:
+    together = [(rule, _ids(rule.guests, guests)) for rule in rules if isinstance(rule, Affinity)]
+    apart = [(rule, _ids(rule.guests, guests)) for rule in rules if isinstance(rule, AntiAffinity)]
+    for affinity, joined in together:
+        for anti_affinity, parted in apart:
+            pair = sorted(joined & parted)[:2]
+            # Guests on one host share its cell of every domain.
+            if len(pair) == 2 and affinity.domain in ("host", anti_affinity.domain):
+                text = (
+                    f"{affinity.title} keeping guests {pair[0]} and {pair[1]} together that {anti_affinity.title} parts"
+                )
+                yield Contradiction(affinity, anti_affinity, text)
+
+
+def _ids(selector: Selector, among: Sequence[Guest] | Sequence[Host]) -> frozenset[str]:
+    return frozenset(one.id for one in among if selector.matches(one))
