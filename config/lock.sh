@@ -15,11 +15,10 @@ compile() {
     # --universal: one file for every supported Python; "fewest": one version of a package for all of them.
     # A private find-links folder would add hashes that nobody else can use.
     env -u UV_FIND_LINKS "$scratch/venv/bin/uv" pip compile --quiet --universal --python-version 3.11 \
-        --fork-strategy fewest --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
-        pyproject.toml "$@"
+        --fork-strategy fewest --generate-hashes --no-header --no-emit-index-url --no-emit-find-links "$@"
 }
-compile --extra dev --output-file requirements.lock "${@}"
-compile --group build --output-file requirements-build.lock "${@}"
+compile pyproject.toml --extra dev --output-file requirements.lock "$@"
+compile --group build --output-file requirements-build.lock "$@"
 
 if grep -nE '://|--(extra-)?index|--find-links|--trusted-host' requirements.lock requirements-build.lock; then
     echo "lock: the lines above name a place; the lock files must not" >&2
