@@ -1,0 +1,83 @@
+"""The runner's pen: journal writes that carry the current fencing token, or are not made at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from cluster.clock import Clock
+from cluster.errors import FencedError
+from cluster.plan import Plan, PlanRecord, PlanState, Step, StepRecord, StepState
+from cluster.store.protocol import Lease, Store
+
+
+class Journal:
+    """Writes what becomes of a plan's steps. Every method raises what the store raises.
+
+    `lease` gives the leadership this process holds now, by its own clock, or `None`.
+    """
+
+    def __init__(self, store: Store, clock: Clock, lease: Callable[[], Lease | None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._lease = lease
+
+    def token(self) -> int:
+        """Return the fencing token held now. `FencedError` without leadership."""
+        lease = self._lease()
+        if lease is None:
+            raise FencedError("this scheduler is not the leader (any more): it starts nothing and writes nothing")
+        return lease.token
+
+    def still_holds(self, token: int) -> None:
+        """Raise `FencedError` unless this token is still the one held."""
+        if self.token() != token:
+            raise FencedError(f"leadership with token {token} was lost and regained: what it began is looked at again")
+
+    def active(self) -> PlanRecord | None:
+        """Return the plan that is active or stopping."""
+        return self._store.active_plan()
+
+    def unresolved(self) -> Mapping[str, str]:
+        """Return the guests that nothing may touch."""
+        return self._store.unresolved()
+
+    def open(self, plan: Plan) -> None:
+        """Make a plan the active one: a new one is written down, one that waited for approval moves on."""
+        known = self._store.plan(plan.id)
+        if known is not None and known.state is PlanState.WAITING:
+            self._store.set_plan_state(plan.id, PlanState.ACTIVE, self.token(), self._clock.now(), "approved")
+        else:
+            self._store.open_plan(plan, PlanState.ACTIVE, self.token(), self._clock.now())
+
+    def move_plan(self, plan: str, state: PlanState, why: str) -> None:
+        """Set the plan's state."""
+        self._store.set_plan_state(plan, state, self.token(), self._clock.now(), why)
+
+    def begin(self, record: PlanRecord, step: Step, detail: str) -> StepRecord:
+        """Write down that a step is about to be started. Whoever returns from this may start it, once."""
+        new = StepRecord(StepState.RUNNING, self._clock.now(), self.token(), detail)
+        self._store.write_step(record.plan.id, step.id, StepState.WAITING, new)
+        return new
+
+    def progress(self, record: PlanRecord, step: Step, ratio: float, mib: int, downtime_ms: int | None) -> StepRecord:
+        """Write a running step's figures. Its `at` and `detail` stay those of its start."""
+        old = record.steps[step.id]
+        new = StepRecord(StepState.RUNNING, old.at, self.token(), old.detail, ratio, mib, downtime_ms)
+        self._store.write_step(record.plan.id, step.id, StepState.RUNNING, new)
+        return new
+
+    def end(
+        self,
+        record: PlanRecord,
+        step: Step,
+        state: StepState,
+        detail: str,
+        *,
+        ratio: float = 0.0,
+        mib: int = 0,
+        downtime_ms: int | None = None,
+    ) -> StepRecord:
+        """Write a step's final state, whatever it was before."""
+        new = StepRecord(state, self._clock.now(), self.token(), detail, ratio, mib, downtime_ms)
+        self._store.write_step(record.plan.id, step.id, record.step_state(step.id), new)
+        return new

@@ -1,0 +1,165 @@
+"""A running migration as one process watches it: when it counts as over, overdue, in doubt, or asked to stop.
+
+Nothing here is needed after a crash: a step found in the journal is watched from scratch.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from cluster.clock import Clock
+from cluster.errors import StepError, UnreachableError
+from cluster.plan import Migrate, Step, StepRecord, StepState
+from executors.outcome import Verdict, settle, why_not_startable
+from executors.protocol import LeavesBehind, MigrationExecutor, Presence, Progress, Sighting
+
+_NOT_RUNNING = Progress(running=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look at a step says: the state it should have now, why, its figures, and a new doubt worth telling."""
+
+    state: StepState
+    text: str
+    progress: Progress = _NOT_RUNNING
+    doubt: str = ""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """What is known of one running step. Times are the clock's monotonic seconds."""
+
+    since_s: float
+    error: str = ""
+    stop_since_s: float | None = None
+    stop_why: str = ""
+    stopped_by_operator: bool = False
+    doubt: StepState | None = None
+    doubt_since_s: float = 0.0
+    arrived_since_s: float | None = None
+
+
+@dataclass(slots=True)
+class MigrationWatch:
+    """Watches running migrations through their executor. Raises nothing of the protocol's errors.
+
+    After `timeout_s` a migration is asked to stop; `settle_s` later it is settled by a look, whatever its job says.
+    """
+
+    migrations: MigrationExecutor
+    clock: Clock
+    timeout_s: float
+    settle_s: float
+    confirm_s: float
+    _watched: dict[str, _Watched] = field(default_factory=dict)
+
+    def why_not_startable(self, step: Migrate) -> str | None:
+        """Look, and say why the migration may not begin."""
+        return why_not_startable(step, self._sighting(step))
+
+    def begin(self, step: Migrate) -> None:
+        """Start the clock of a step that is about to be started."""
+        self._watched[step.id] = _Watched(self.clock.monotonic_s())
+
+    def note(self, step: Step, error: str) -> None:
+        """Remember what the start said; how the step ended is for the next look to tell."""
+        if step.id in self._watched:
+            self._watched[step.id].error = error
+
+    def forget(self, step: Step) -> None:
+        """Stop watching a step."""
+        self._watched.pop(step.id, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._watched.clear()
+
+    def look(self, step: Migrate, record: StepRecord, now: datetime, abort_why: str) -> Seen:
+        """Look at a running step; `abort_why` (not empty) asks its migration to stop."""
+        now_s = self.clock.monotonic_s()
+        if step.id not in self._watched:
+            # Adopted: its time-out counts from its start, which another process wrote by the wall clock.
+            age_s = max(0.0, (now - record.at).total_seconds())
+            self._watched[step.id] = _Watched(now_s - age_s, error="interrupted before it began or in mid-migration")
+        watched = self._watched[step.id]
+        progress = self._poll(step)
+        if not progress.error:
+            progress = replace(progress, error=watched.error)
+        self._stop_if_due(step, watched, now_s, abort_why)
+        overdue = watched.stop_since_s is not None and now_s - watched.stop_since_s > self.settle_s
+        if progress.running and not overdue:
+            watched.doubt = None
+            return Seen(StepState.RUNNING, "", progress)
+        over = replace(progress, running=False)
+        verdict = self._explained(step, settle(step, self._sighting(step), over), watched)
+        if verdict.state is StepState.RUNNING and not overdue:
+            watched.doubt = None
+            return Seen(StepState.RUNNING, verdict.text, progress)
+        # A job that still runs and could begin in earnest later is no failure yet.
+        if verdict.state is StepState.RUNNING or (progress.running and verdict.state is StepState.FAILED):
+            verdict = Verdict(StepState.UNRESOLVED, f"{watched.stop_why}, but it does not stop: {verdict.text}")
+        return self._believe(step, record, watched, verdict, over, now_s)
+
+    def _believe(
+        self, step: Migrate, record: StepRecord, watched: _Watched, verdict: Verdict, over: Progress, now_s: float
+    ) -> Seen:
+        """Take a good end at once, a bad or unclear one only when it is still so after a while."""
+        if verdict.state is StepState.DONE:
+            return self._bring_along(step, record, watched, verdict, over, now_s)
+        doubt = ""
+        if watched.doubt is not verdict.state:
+            watched.doubt, watched.doubt_since_s, doubt = verdict.state, now_s, verdict.text
+        patience_s = self.settle_s if verdict.state is StepState.UNRESOLVED else self.confirm_s
+        if now_s - watched.doubt_since_s < patience_s:
+            return Seen(StepState.RUNNING, verdict.text, over, doubt)
+        return Seen(verdict.state, verdict.text, over)
+
+    def _bring_along(
+        self, step: Migrate, record: StepRecord, watched: _Watched, verdict: Verdict, over: Progress, now_s: float
+    ) -> Seen:
+        """Let what the migration left behind follow before the step counts as done, so that a crash repeats it."""
+        if not record.detail or not isinstance(self.migrations, LeavesBehind):
+            return Seen(verdict.state, verdict.text, over)
+        if watched.arrived_since_s is None:
+            watched.arrived_since_s = now_s
+        try:
+            self.migrations.bring_along(step, record.detail)
+        except (UnreachableError, StepError) as error:
+            if now_s - watched.arrived_since_s < self.settle_s:
+                return Seen(StepState.RUNNING, str(error), over)
+            return Seen(verdict.state, f"{verdict.text}, but did not get {record.detail}: {error}", over)
+        return Seen(verdict.state, verdict.text, over)
+
+    def _stop_if_due(self, step: Migrate, watched: _Watched, now_s: float, abort_why: str) -> None:
+        if watched.stop_since_s is None:
+            if abort_why:
+                watched.stop_why, watched.stopped_by_operator = abort_why, True
+            elif now_s - watched.since_s > self.timeout_s:
+                watched.stop_why = f"it took longer than {self.timeout_s:g} s and was asked to stop"
+            else:
+                return
+            watched.stop_since_s = now_s
+        # Asked again at every look; what comes of it is seen, not believed.
+        with suppress(UnreachableError, StepError):
+            self.migrations.abort(step)
+
+    def _explained(self, step: Migrate, verdict: Verdict, watched: _Watched) -> Verdict:
+        if verdict.state is not StepState.FAILED or not watched.stop_why:
+            return verdict
+        state = StepState.ABORTED if watched.stopped_by_operator else StepState.FAILED
+        return Verdict(state, f"{watched.stop_why}; {verdict.text}")
+
+    def _poll(self, step: Migrate) -> Progress:
+        try:
+            return self.migrations.poll(step)
+        except (UnreachableError, StepError) as error:
+            return Progress(running=False, error=str(error))
+
+    def _sighting(self, step: Migrate) -> Sighting:
+        try:
+            return self.migrations.look(step)
+        except (UnreachableError, StepError):
+            return Sighting(Presence.UNKNOWN, Presence.UNKNOWN)
