@@ -1,1 +1,1 @@
-"""A pretend cluster behind the collector and executor protocols, on a clock it owns."""
+"""A pretend cluster behind the collector and executor protocols, on a clock it is given, with physics of its own."""
