@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cluster.errors import InputError
+from cluster.formats.extras import put_extras, read_extras
 from cluster.formats.reader import Value, parse_json, read_file
 from cluster.formats.rules_file import RULES, read_rules
 from cluster.formats.values import (
@@ -199,7 +200,8 @@ def read_cluster(text: str, name: str, stale_s: float = DEFAULT_STALE_S) -> Snap
     guests = tuple(read_guest(one) for one in value.at("guests").items("a list of guests"))
     unique(value.at("guests"), "guest id", [guest.id for guest in guests])
     rules = () if value.at("rules").is_missing else read_rules(value.at("rules"))
-    snapshot = Snapshot(snapshot_id(taken_at, hosts, guests, rules), taken_at, hosts, guests, rules, stale_s)
+    name_of_content = snapshot_id(taken_at, hosts, guests, rules)
+    snapshot = Snapshot(name_of_content, taken_at, hosts, guests, rules, stale_s, read_extras(value))
     for guest, item in zip(guests, value.at("guests").items(), strict=True):
         _check_on_host(snapshot, guest, item)
     for one in find_contradictions(hosts, guests, rules):
@@ -226,7 +228,8 @@ def load_cluster(path: Path, stale_s: float = DEFAULT_STALE_S) -> Snapshot:
 
 def cluster_to_json(snapshot: Snapshot) -> Json:
     """Write a snapshot as the document of a cluster file; `stale_s` and the id are not part of it."""
-    return _document(snapshot.taken_at, snapshot.hosts, snapshot.guests, snapshot.rules)
+    document = _document(snapshot.taken_at, snapshot.hosts, snapshot.guests, snapshot.rules)
+    return put_extras(document, snapshot.extra)
 
 
 def write_cluster(snapshot: Snapshot) -> str:

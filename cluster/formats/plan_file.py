@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from cluster.formats.extras import put_extras, read_extras
 from cluster.formats.reader import Value, parse_json, read_file, shown
 from cluster.formats.values import (
     AMOUNT,
@@ -192,12 +194,12 @@ _PLAN = Record(
 def plan_from_json(value: Value) -> Plan:
     """Read a plan that is the whole or a part of a document. `InputError` for anything wrong."""
     value.schema(SCHEMA)
-    return _PLAN.read(value)
+    return replace(_PLAN.read(value), extra=read_extras(value))
 
 
 def plan_to_json(plan: Plan) -> Json:
     """Write a plan as a document."""
-    return _PLAN.write(plan)
+    return put_extras(_PLAN.write(plan), plan.extra)
 
 
 def read_plan(text: str, name: str) -> Plan:

@@ -265,8 +265,9 @@ def _encodable(text: str) -> bool:
 
 
 def _between(low: float, high: float, most: float, *, above: bool = False) -> str:
-    start = f"above {low:g}" if above else f"from {_bound(low)}"
-    return f"{start} up" if high == most else f"{start} to {_bound(high)}"
+    if high == most:
+        return f"above {low:g}" if above else f"from {_bound(low)} up"
+    return f"above {low:g} and up to {_bound(high)}" if above else f"from {_bound(low)} to {_bound(high)}"
 
 
 def _bound(number: float) -> str:

@@ -47,7 +47,7 @@ class Record(Generic[T]):
 
     `codecs` are by field; `renamed` gives fields another key; `fixed` are further keys written and let through, such as
     `schema`; `check` refuses what only several fields together show. A field that is `None` is not written unless it
-    is required.
+    is required or the record `writes_none`.
     """
 
     def __init__(
@@ -57,16 +57,20 @@ class Record(Generic[T]):
         *,
         renamed: Mapping[str, str] | None = None,
         fixed: Mapping[str, str] | None = None,
+        writes_none: bool = False,
         check: Callable[[Value, T], None] | None = None,
     ) -> None:
         by_name = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
         self._make = cls
+        self.codecs = dict(codecs)
         self._fixed = dict(fixed or {})
         self._check = check
+        self._writes_none = writes_none
         self._fields = [
             (name, (renamed or {}).get(name, name), codec, _is_required(by_name[name]))
             for name, codec in codecs.items()
         ]
+        self.field_of_key = {key: name for name, key, _, _ in self._fields}
         self.keys = (*self._fixed, *(key for _, key, _, _ in self._fields))
 
     def read(self, value: Value) -> T:
@@ -87,7 +91,7 @@ class Record(Generic[T]):
         written: Json = dict(self._fixed)
         for name, key, codec, required in self._fields:
             field = getattr(one, name)
-            if field is not None or required:
+            if field is not None or required or self._writes_none:
                 written[key] = codec.write(field)
         return written
 

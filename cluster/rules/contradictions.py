@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from cluster.guest import Guest
+from cluster.guest import Guest, Usage
 from cluster.host import Host
 from cluster.rules.base import Enforcement
 from cluster.rules.kinds import Affinity, AntiAffinity, Forbid, Pin, Rule, Spread
@@ -36,6 +36,27 @@ def find_contradictions(
         *_between_pins(binding, hosts, guests),
         *_between_affinities(binding, guests),
     )
+
+
+def find_in_rules_alone(rules: Sequence[Rule]) -> tuple[Contradiction, ...]:
+    """Return the contradictions that rules show without any host or guest known, as a configuration's must.
+
+    Each selector of guests is taken to select two guests of just its labels, or those it lists; a rule that selects
+    hosts by label is passed over, since it may select any.
+    """
+    binding = [
+        rule
+        for rule in rules
+        if rule.enforcement is not Enforcement.SOFT and not (isinstance(rule, Pin | Forbid) and rule.hosts.labels)
+    ]
+    guests = [
+        Guest(id=name, host="", vcpus=1, memory_mib=1, usage=Usage(None), labels=rule.guests.labels)
+        for rule in binding
+        for name in rule.guests.ids or (f"1 of {rule.title}", f"2 of {rule.title}")
+    ]
+    host_ids = {name for rule in binding if isinstance(rule, Pin | Forbid) for name in rule.hosts.ids}
+    hosts = [Host(id=name, cpu_millicores=0, memory_mib=0) for name in sorted(host_ids)]
+    return (*_between_pins(binding, hosts, guests), *_between_affinities(binding, guests))
 
 
 def _alone(rule: Rule, hosts: Sequence[Host], guests: Sequence[Guest]) -> Iterator[str]:

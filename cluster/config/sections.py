@@ -1,0 +1,308 @@
+"""What every configuration key may be: one table of codecs per section of the TOML file, ranges included.
+
+A key is one line here and one field with its default in `settings.py`; `config/trimtab.toml` documents it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import time
+from types import MappingProxyType
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from cluster.config.settings import (
+    CollectSettings,
+    CollectSource,
+    ConsolidateSettings,
+    Encryption,
+    GateSettings,
+    GuestSettings,
+    HostLoad,
+    HostSettings,
+    MigrationSettings,
+    Mode,
+    ReserveSettings,
+    SchedulerSettings,
+    SimulatorSettings,
+    StoreSettings,
+    WindowKind,
+    WindowSettings,
+)
+from cluster.formats.cluster_file import DOMAINS, POWER
+from cluster.formats.reader import Value
+from cluster.formats.rules_file import RULES
+from cluster.formats.values import (
+    AMOUNT,
+    ID,
+    IDS,
+    RATIO,
+    TEXT,
+    TEXTS_BY_KEY,
+    WHOLE,
+    Codec,
+    Plain,
+    Record,
+    choice,
+    many,
+    number,
+    unique,
+    whole,
+)
+from cluster.host import PowerModel
+from cluster.limits import Limits
+
+T = TypeVar("T")
+
+DAEMON_POLICIES = ("repair", "balance", "consolidate")
+"""Policies the daemon may follow by itself; `drain` needs a host and is asked for by the verb."""
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_NONE = "none"
+_CLOCK_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+_LIBVIRT_URI = re.compile(r"[a-z]+(\+[a-z0-9]+)?://\S+")
+
+
+def _or_none(codec: Codec[T]) -> Plain[T | None]:
+    """A codec that takes "none", since TOML has no null."""
+
+    def read(value: Value) -> T | None:
+        if isinstance(value.raw, str):
+            value.choice((_NONE,))
+            return None
+        return codec.read(value)
+
+    return Plain(read, lambda one: _NONE if one is None else codec.write(one))
+
+
+def _read_policy(value: Value) -> str:
+    if value.raw == "drain":
+        raise value.refusal(", ".join(DAEMON_POLICIES) + "; a host is drained with `trimtab drain HOST`")
+    return value.choice(DAEMON_POLICIES)
+
+
+def _read_store_url(value: Value) -> str:
+    allowed = "embedded:, redis://HOST[:PORT][/DB] or rediss://HOST[:PORT][/DB]"
+    text = value.text(allowed)
+    if text == "embedded:":
+        return text
+    try:
+        parts = urlsplit(text)
+        host, _port, user, password = parts.hostname, parts.port, parts.username, parts.password
+    except ValueError:
+        raise value.refusal(allowed) from None
+    if user is not None or password is not None:
+        raise value.refusal(
+            f"{allowed}, with store.user and store.password_file", found="a URL with a user or password in it"
+        )
+    if parts.scheme not in ("redis", "rediss") or not host or not re.fullmatch(r"/?\d*", parts.path):
+        raise value.refusal(allowed)
+    return text
+
+
+def _read_absolute(value: Value) -> str:
+    text = value.text("an absolute path")
+    if not text.startswith("/") or not text.isprintable():
+        raise value.refusal("an absolute path")
+    return text
+
+
+def _read_uri(value: Value) -> str:
+    allowed = "a libvirt URI such as qemu+tls://kvm-1/system, or empty"
+    text = value.text(allowed)
+    if text and not _LIBVIRT_URI.fullmatch(text):
+        raise value.refusal(allowed)
+    return text
+
+
+def _read_days(value: Value) -> tuple[int, ...]:
+    days = [_DAYS.index(one.choice(_DAYS)) for one in value.items("a list of days")]
+    if not days or len(set(days)) < len(days):
+        raise value.refusal(f"each of {', '.join(_DAYS)} at most once, at least one day")
+    return tuple(sorted(days))
+
+
+def _read_clock_time(value: Value) -> time:
+    allowed = 'a time of day "HH:MM" from "00:00" to "23:59"'
+    text = value.text(allowed)
+    if not _CLOCK_TIME.fullmatch(text):
+        raise value.refusal(allowed)
+    return time.fromisoformat(text)
+
+
+def _read_time_zone(value: Value) -> str:
+    allowed = 'the name of a time zone such as "UTC" or "Europe/Lisbon"'
+    text = value.text(allowed)
+    if text != "UTC":
+        try:
+            ZoneInfo(text)
+        except (KeyError, ValueError, OSError):
+            raise value.refusal(allowed) from None
+    return text
+
+
+_POSITIVE = number(above=True)
+_SHARE = number(0.0, 1.0, above=True)
+_BELOW_ONE = number(0.0, 0.99)
+_DAY_LIST: Plain[tuple[int, ...]] = Plain(_read_days, lambda days: [_DAYS[day] for day in days])
+_TIME_OF_DAY: Plain[time] = Plain(_read_clock_time, lambda one: one.strftime("%H:%M"))
+_HOST_POWER = Record(PowerModel, {key: codec for key, codec in POWER.codecs.items() if key != "state"})
+"""Power figures of a host's entry; its state is measured, never configured."""
+
+
+def _section(cls: type[Any], codecs: Mapping[str, Codec[Any]]) -> Record[Any]:
+    return Record(cls, codecs, writes_none=True)
+
+
+SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
+    {
+        "scheduler": _section(
+            SchedulerSettings,
+            {
+                "mode": choice(Mode),
+                "policy": Plain(_read_policy, str),
+                "level": whole(1, 5),
+                "interval_s": _POSITIVE,
+                "time_limit_s": _POSITIVE,
+                "work_limit": _or_none(_POSITIVE),
+                "workers": whole(1, 1024),
+                "seed": whole(0, 2**31 - 1),
+                "plan_expires_s": _POSITIVE,
+                "lease_s": _POSITIVE,
+            },
+        ),
+        "gate": _section(
+            GateSettings,
+            {
+                "quiet_start_s": AMOUNT,
+                "max_moves": whole(1),
+                "least_gain_ratio": RATIO,
+                "guest_cooldown_s": AMOUNT,
+                "cluster_cooldown_s": AMOUNT,
+                "stale_hosts_ratio": RATIO,
+                "kill_switch": Plain(_read_absolute, str),
+            },
+        ),
+        "store": _section(
+            StoreSettings,
+            {
+                "url": Plain(_read_store_url, str),
+                "user": TEXT,
+                "password_file": TEXT,
+                "ca_file": TEXT,
+                "directory": ID,
+                "timeout_s": _POSITIVE,
+            },
+        ),
+        "collect": _section(
+            CollectSettings,
+            {
+                "source": choice(CollectSource),
+                "interval_s": _POSITIVE,
+                "jitter_ratio": number(0.0, 0.5),
+                "deadline_s": _POSITIVE,
+                "stale_s": _POSITIVE,
+                "report_ttl_s": _POSITIVE,
+                "smoothing_s": AMOUNT,
+                "host_load": choice(HostLoad),
+                "dirty_rate_every_s": _POSITIVE,
+                "dirty_rate_period_s": number(1.0, 60.0),
+                "recording": TEXT,
+            },
+        ),
+        "limits": _section(
+            Limits,
+            {
+                "cpu": _SHARE,
+                "memory": _SHARE,
+                "network": _SHARE,
+                "disk": _SHARE,
+                "vcpus_per_core": number(0.0, 1000.0, above=True),
+            },
+        ),
+        "migration": _section(
+            MigrationSettings,
+            {
+                "mbit_s": _or_none(_POSITIVE),
+                "out_per_host": whole(1, 1000),
+                "in_per_host": whole(1, 1000),
+                "per_cluster": whole(1, 10000),
+                "timeout_s": _POSITIVE,
+                "estimate_mbit_s": _POSITIVE,
+                "estimate_dirty_mib_s": AMOUNT,
+                "encryption": choice(Encryption),
+            },
+        ),
+        "consolidate": _section(
+            ConsolidateSettings,
+            {
+                "horizon_s": _POSITIVE,
+                # Filling up to the limit itself would be overload at the next breath: the two must not touch.
+                "headroom_ratio": number(0.0, 0.99, above=True),
+                "reserve_hosts": WHOLE,
+                "move_joules_per_gib": AMOUNT,
+            },
+        ),
+        "guests": _section(GuestSettings, {"overhead_mib": WHOLE}),
+        "reserve": _section(
+            ReserveSettings, {"cpu_millicores": WHOLE, "memory_mib": WHOLE, "memory_ratio": _BELOW_ONE}
+        ),
+        "simulator": _section(
+            SimulatorSettings,
+            {
+                "hosts": whole(1, 100_000),
+                "guests": whole(0, 1_000_000),
+                "seed": whole(0, 2**31 - 1),
+                "skew": RATIO,
+                "drift_ratio": RATIO,
+                "link_mbit_s": _POSITIVE,
+                "cluster_file": TEXT,
+            },
+        ),
+    }
+)
+"""Codec by section."""
+
+_HOST = Record(
+    HostSettings,
+    {
+        "id": ID,
+        "uri": Plain(_read_uri, str),
+        "migration_address": TEXT,
+        "migration_mbit_s": _or_none(_POSITIVE),
+        "net_mbit_s": _or_none(AMOUNT),
+        "disk_mib_s": _or_none(AMOUNT),
+        "mode": choice(Mode),
+        "reserved_cpu_millicores": _or_none(WHOLE),
+        "reserved_memory_mib": _or_none(WHOLE),
+        "domains": DOMAINS,
+        "labels": TEXTS_BY_KEY,
+        "storage": _or_none(IDS),
+        "power": _HOST_POWER,
+    },
+)
+_WINDOW = Record(
+    WindowSettings,
+    {
+        "kind": choice(WindowKind),
+        "days": _DAY_LIST,
+        "start": _TIME_OF_DAY,
+        "end": _TIME_OF_DAY,
+        "time_zone": Plain(_read_time_zone, str),
+    },
+    renamed={"start": "from", "end": "to"},
+)
+
+
+def _read_hosts(value: Value) -> tuple[HostSettings, ...]:
+    hosts = many(_HOST).read(value)
+    unique(value, "host id", [host.id for host in hosts])
+    return hosts
+
+
+LISTS: Mapping[str, Plain[Any]] = MappingProxyType(
+    {"hosts": Plain(_read_hosts, many(_HOST).write), "windows": many(_WINDOW), "rules": RULES}
+)
+"""Codec by repeated section: `[[hosts]]`, `[[windows]]`, `[[rules]]`."""
