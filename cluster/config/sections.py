@@ -84,20 +84,21 @@ def _read_policy(value: Value) -> str:
 
 
 def _read_store_url(value: Value) -> str:
-    allowed = "embedded:, redis://HOST[:PORT][/DB] or rediss://HOST[:PORT][/DB]"
+    allowed = "embedded:, unix:/SOCKET, or redis:// or rediss:// followed by [USER@]HOST[:PORT][/DATABASE]"
     text = value.text(allowed)
-    if text == "embedded:":
+    if text in ("embedded:", "memory:"):
         return text
     try:
         parts = urlsplit(text)
-        host, _port, user, password = parts.hostname, parts.port, parts.username, parts.password
+        host, _port, password = parts.hostname, parts.port, parts.password
     except ValueError:
-        raise value.refusal(allowed) from None
-    if user is not None or password is not None:
-        raise value.refusal(
-            f"{allowed}, with store.user and store.password_file", found="a URL with a user or password in it"
-        )
-    if parts.scheme not in ("redis", "rediss") or not host or not re.fullmatch(r"/?\d*", parts.path):
+        # The text is not shown: what cannot be taken apart may hold a password.
+        raise value.refusal(allowed, found="a broken URL") from None
+    if password is not None:
+        raise value.refusal(f"{allowed}, with the password in store.password_file", found="a URL with a password")
+    is_redis = parts.scheme in ("redis", "rediss") and bool(host) and re.fullmatch(r"/?\d*", parts.path) is not None
+    is_socket = parts.scheme == "unix" and not host and parts.path.startswith("/")
+    if not (is_redis or is_socket) or parts.query or parts.fragment:
         raise value.refusal(allowed)
     return text
 

@@ -7,9 +7,7 @@ contract a host may carry `hugepages_mib` and `local_disk_mib` (see docs/decisio
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 from cluster.errors import InputError
@@ -39,7 +37,6 @@ from cluster.formats.values import (
 )
 from cluster.guest import Dirty, Guest, MigrationPolicy, Usage
 from cluster.host import Host, PowerModel, PowerState, Reserved
-from cluster.rules import Rule
 from cluster.rules.contradictions import find_contradictions
 from cluster.snapshot import DEFAULT_STALE_S, Snapshot
 
@@ -200,8 +197,8 @@ def read_cluster(text: str, name: str, stale_s: float = DEFAULT_STALE_S) -> Snap
     guests = tuple(read_guest(one) for one in value.at("guests").items("a list of guests"))
     unique(value.at("guests"), "guest id", [guest.id for guest in guests])
     rules = () if value.at("rules").is_missing else read_rules(value.at("rules"))
-    name_of_content = snapshot_id(taken_at, hosts, guests, rules)
-    snapshot = Snapshot(name_of_content, taken_at, hosts, guests, rules, stale_s, read_extras(value))
+    snapshot = Snapshot("", taken_at, hosts, guests, rules, stale_s, read_extras(value))
+    snapshot = replace(snapshot, id=snapshot_id(snapshot))
     for guest, item in zip(guests, value.at("guests").items(), strict=True):
         _check_on_host(snapshot, guest, item)
     for one in find_contradictions(hosts, guests, rules):
@@ -228,8 +225,7 @@ def load_cluster(path: Path, stale_s: float = DEFAULT_STALE_S) -> Snapshot:
 
 def cluster_to_json(snapshot: Snapshot) -> Json:
     """Write a snapshot as the document of a cluster file; `stale_s` and the id are not part of it."""
-    document = _document(snapshot.taken_at, snapshot.hosts, snapshot.guests, snapshot.rules)
-    return put_extras(document, snapshot.extra)
+    return put_extras(_document(snapshot), snapshot.extra)
 
 
 def write_cluster(snapshot: Snapshot) -> str:
@@ -237,17 +233,16 @@ def write_cluster(snapshot: Snapshot) -> str:
     return document_text(cluster_to_json(snapshot))
 
 
-def snapshot_id(taken_at: datetime, hosts: Sequence[Host], guests: Sequence[Guest], rules: Sequence[Rule] = ()) -> str:
-    """Return the name of a snapshot's content: the first 16 hex digits of SHA-256 over its cluster file."""
-    text = compact_text(_document(taken_at, hosts, guests, rules))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def snapshot_id(snapshot: Snapshot) -> str:
+    """Return the name of a snapshot's content: 16 hex digits of SHA-256 over its cluster file without `x_` keys."""
+    return hashlib.sha256(compact_text(_document(snapshot)).encode()).hexdigest()[:16]
 
 
-def _document(taken_at: datetime, hosts: Sequence[Host], guests: Sequence[Guest], rules: Sequence[Rule]) -> Json:
+def _document(snapshot: Snapshot) -> Json:
     return {
         "schema": SCHEMA,
-        "taken_at": MOMENT.write(taken_at),
-        "hosts": [host_to_json(host) for host in hosts],
-        "guests": [guest_to_json(guest) for guest in guests],
-        "rules": RULES.write(tuple(rules)),
+        "taken_at": MOMENT.write(snapshot.taken_at),
+        "hosts": [host_to_json(host) for host in snapshot.hosts],
+        "guests": [guest_to_json(guest) for guest in snapshot.guests],
+        "rules": RULES.write(snapshot.rules),
     }
