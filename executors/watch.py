@@ -16,6 +16,7 @@ from executors.outcome import Verdict, settle, why_not_startable
 from executors.protocol import LeavesBehind, MigrationExecutor, Presence, Progress, Sighting
 
 _NOT_RUNNING = Progress(running=False)
+_STAYED = frozenset({StepState.FAILED, StepState.ABORTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class MigrationWatch:
             watched.doubt = None
             return Seen(StepState.RUNNING, verdict.text, progress)
         # A job that still runs and could begin in earnest later is no failure yet.
-        if verdict.state is StepState.RUNNING or (progress.running and verdict.state is StepState.FAILED):
+        if verdict.state is StepState.RUNNING or (progress.running and verdict.state in _STAYED):
             verdict = Verdict(StepState.UNRESOLVED, f"{watched.stop_why}, but it does not stop: {verdict.text}")
         return self._believe(step, record, watched, verdict, over, now_s)
 
