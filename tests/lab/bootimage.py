@@ -1,10 +1,11 @@
-"""The program inside a lab guest: a 32-bit multiboot image of a few hundred bytes, emitted here, whose CPU load and dirty rate are dials.
+"""The program inside a lab guest: a small 32-bit multiboot image whose CPU load and dirty rate are dials.
 
-The guest needs no disk (QEMU loads the image as a kernel), so nothing about it forbids a live migration. A timer ticks
-`TICKS_PER_S` times a second. On each tick the program adds one to a 64-bit counter, writes one word into each of
-`pages_per_tick` pages (round and round over its hot area), decides whether to spin or to halt until the next tick so
-that on average `cpu_millicores` / 1000 of the ticks are spent spinning, and reads the keyboard: decimal digits
-followed by `c` set the CPU dial (thousandths of a core), by `d` the pages written per tick.
+The guest needs no disk (QEMU loads the image as a kernel), so nothing about it forbids a live migration. It first fills
+`filled_mib` of its memory; then a timer ticks `TICKS_PER_S` times a second. On each tick the program adds one to a
+64-bit counter, writes one word into each of `pages_per_tick` pages (round and round over its hot area), decides whether
+to spin or to halt until the next tick so that on average `cpu_millicores` / 1000 of the ticks are spent spinning, and
+reads the keyboard: decimal digits followed by `c` set the CPU dial (thousandths of a core), by `d` the pages written
+per tick.
 
 From outside, `virDomainMemoryPeek` (physical) reads `MEMORY_BYTES` at `STATE_ADDRESS`: 16 bytes of signature, unique to
 the guest, then the counter (little-endian). A reset of the guest loads the image anew: the counter starts at 0 again.
@@ -40,6 +41,7 @@ _SEEN = STATE_ADDRESS + 44
 _SHARE = STATE_ADDRESS + 48
 _SPINNING = STATE_ADDRESS + 52
 _TYPED = STATE_ADDRESS + 56
+_FILLED_PAGES = STATE_ADDRESS + 60
 
 _PIT_HZ = 1193182
 _TIMER_VECTOR = 0x20
@@ -97,7 +99,7 @@ def _u32(value: int) -> bytes:
 
 
 def _start(asm: _Assembler) -> None:
-    """Own segments, own interrupt table, timer at TICKS_PER_S, every other interrupt masked."""
+    """Own segments and interrupt table, timer at TICKS_PER_S, every other interrupt masked, memory filled."""
     asm.emit(0xFA, 0xBC, _u32(_STACK_TOP))  # cli; mov esp, stack
     asm.emit(0x0F, 0x01, 0x15, _u32(_GDT_ADDRESS + 24))  # lgdt
     asm.emit(0x0F, 0x01, 0x1D, _u32(_GDT_ADDRESS + 32))  # lidt
@@ -116,6 +118,10 @@ def _start(asm: _Assembler) -> None:
     asm.out(0x43, 0x34)
     asm.out(0x40, divisor & 0xFF)
     asm.out(0x40, divisor >> 8)
+    asm.emit(0x8B, 0x0D, _u32(_FILLED_PAGES), 0xBA, _u32(HOT_ADDRESS))  # mov ecx, [filled_pages]; mov edx, hot
+    asm.label("fill")
+    asm.emit(0x89, 0x0A, 0x81, 0xC2, _u32(PAGE_BYTES), 0x49)  # mov [edx], ecx; add edx, page; dec ecx
+    asm.jump(_JNE, "fill")
 
 
 def _wait_for_tick(asm: _Assembler) -> None:
@@ -203,13 +209,21 @@ def _tables(timer: int, ignore: int) -> tuple[bytes, bytes]:
     return gates, segments + pointers
 
 
+def _pages(mib: int) -> int:
+    return (mib << 20) // PAGE_BYTES
+
+
 @dataclass(frozen=True, slots=True)
 class Dials:
-    """What the guest does: CPU spent spinning (thousandths of a core), pages written per tick, size of the hot area."""
+    """What the guest does: CPU spent spinning (thousandths of a core), pages written per tick, size of the hot area.
+
+    `filled_mib`, hot area included, is made of pages that are not zero: a migration has to carry them.
+    """
 
     cpu_millicores: int
     pages_per_tick: int
     hot_mib: int
+    filled_mib: int
 
 
 def build(signature: bytes, dials: Dials) -> bytes:
@@ -231,13 +245,15 @@ def build(signature: bytes, dials: Dials) -> bytes:
         "<8I", magic, flags, -(magic + flags) & 0xFFFFFFFF, _LOAD_ADDRESS, _LOAD_ADDRESS, image_end, image_end, entry
     )
     state = signature + struct.pack(
-        "<QIII", 0, dials.cpu_millicores, dials.pages_per_tick, max(1, dials.hot_mib << 20 >> 12)
+        "<QIII", 0, dials.cpu_millicores, dials.pages_per_tick, max(1, _pages(dials.hot_mib))
     )
+    filled = struct.pack("<I", max(1, _pages(dials.filled_mib)))
     image = bytearray(_IMAGE_BYTES)
     for address, part in (
         (_LOAD_ADDRESS, header),
         (entry, code),
         (STATE_ADDRESS, state),
+        (_FILLED_PAGES, filled),
         (_IDT_ADDRESS, gates),
         (_GDT_ADDRESS, segments),
     ):

@@ -69,9 +69,7 @@ class LabGuest:
         """Signature and counter out of the guest's memory."""
         import libvirt
 
-        peeked = self.domain().memoryPeek(
-            bootimage.STATE_ADDRESS, bootimage.MEMORY_BYTES, libvirt.VIR_MEMORY_PHYSICAL
-        )
+        peeked = self.domain().memoryPeek(bootimage.STATE_ADDRESS, bootimage.MEMORY_BYTES, libvirt.VIR_MEMORY_PHYSICAL)
         signature = bytes(peeked[: bootimage.SIGNATURE_BYTES])
         return Memory(signature, struct.unpack("<Q", peeked[bootimage.SIGNATURE_BYTES :])[0])
 
@@ -119,6 +117,7 @@ def guest_uuid(name: str) -> str:
 
 
 def guest_signature(name: str) -> bytes:
+    """16 bytes that no other guest's memory has."""
     return hashlib.sha256(f"trimtab lab {name}".encode()).digest()[: bootimage.SIGNATURE_BYTES]
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 LIBVIRT_PORT = 16509
 _NAMESPACE = uuid.UUID("2a1c7a52-6c0e-5f0e-9c3f-6b1b7d1f5a10")
-_BOOT_S = 10
 _LIBVIRTD_S = 20
+_LIBVIRTD_GRACE_S = 3
 _KEEPALIVE_INTERVAL_S = 1
 _KEEPALIVE_COUNT = 3
 
@@ -103,8 +103,18 @@ class LabHost:
         return self._holder is not None and self._holder.poll() is None
 
     @property
+    def pid(self) -> int:
+        """Process id of the host's first process, as seen from outside; meaningless while it is down."""
+        return self._first_pid
+
+    @property
     def libvirtd_up(self) -> bool:
         return self.up and self._libvirtd is not None and self._libvirtd.poll() is None
+
+    @property
+    def libvirtd_pid(self) -> int:
+        """Process id of the running libvirtd's holder: another after each start. 0 while it is down."""
+        return self._libvirtd.pid if self._libvirtd is not None and self.libvirtd_up else 0
 
     @property
     def boot_id(self) -> str:
@@ -159,7 +169,7 @@ class LabHost:
             raise LabError(f"{error}: {self._tail('libvirtd.log')}") from None
 
     def kill(self) -> None:
-        """Power failure: the link goes first, so that no peer gets a closing packet; then everything inside is killed."""
+        """Power failure: the link goes first, so that no peer gets a closing packet; then all inside is killed."""
         if self._holder is None or not self.up:
             return
         self._switch.detach(self.number)
@@ -178,7 +188,7 @@ class LabHost:
         self.wait_ready()
 
     def run(self, argv: list[str], **popen: Any) -> HostProcess:
-        """Start a program inside the host (as `subprocess.Popen`); its signals reach the program, the host's end kills it."""
+        """Start a program inside the host (as `subprocess.Popen`); signals reach it, and the host's end kills it."""
         if not self.up:
             raise LabError(f"{self.name} is down")
         return self._spawner.start_inside(self._first_pid, argv, **popen)
@@ -192,10 +202,13 @@ class LabHost:
         return libvirt.open(f"qemu+unix:///system?socket={self._root}/run/libvirt/libvirt-sock")
 
     def stop_libvirtd(self) -> None:
-        """Stop libvirtd alone; the guests go on."""
+        """Stop libvirtd alone; the guests go on. It is killed if it does not end (a migration under way keeps it)."""
         if self._libvirtd is not None:
             self._libvirtd.terminate()
-            self._libvirtd.wait(20)
+            try:
+                self._libvirtd.wait(_LIBVIRTD_GRACE_S)
+            except subprocess.TimeoutExpired:
+                end_process(self._libvirtd)
             self._libvirtd = None
 
     def start_libvirtd(self) -> None:

@@ -80,7 +80,7 @@ class Lab:
         self._lock: IO[str] | None = None
         self._spawner: Spawner | None = None
         self._switch: network.Switch | None = None
-        self._connections: dict[str, tuple[str, libvirt.virConnect]] = {}
+        self._connections: dict[str, tuple[int, libvirt.virConnect]] = {}
         self.hosts: list[LabHost] = []
         self.guests: dict[str, LabGuest] = {}
         self.directory = directory or Path()
@@ -153,19 +153,12 @@ class Lab:
 
     def connection(self, name: str) -> libvirt.virConnect:
         """A connection to a host that the lab owns and keeps; do not close it."""
-        import libvirt
-
         host = self.host(name)
-        boot_id, kept = self._connections.get(name, ("", None))
-        if kept is not None and boot_id == host.boot_id:
-            try:
-                if host.libvirtd_up and kept.isAlive():
-                    return kept
-            except libvirt.libvirtError:
-                pass  # A connection that cannot say whether it lives is opened anew.
-        fresh = host.open()
-        self._connections[name] = (host.boot_id, fresh)
-        return fresh
+        libvirtd, kept = self._connections.get(name, (0, None))
+        if kept is None or libvirtd != host.libvirtd_pid:
+            kept = host.open()
+            self._connections[name] = (host.libvirtd_pid, kept)
+        return kept
 
     def guest(
         self,
@@ -177,6 +170,7 @@ class Lab:
         cpu_millicores: int = 0,
         dirty_mib: int = 16,
         dirty_mib_s: float = 0,
+        filled_mib: int | None = None,
         labels: Mapping[str, str] | None = None,
         migration: Mapping[str, str] | None = None,
         ignore: bool = False,
@@ -188,12 +182,14 @@ class Lab:
         """Define a persistent guest, start it, and wait until it counts.
 
         Dials: `cpu_millicores` spent spinning (on top of a few for the timer), `dirty_mib_s` written round and round
-        over `dirty_mib` MiB. `metadata` and `devices` are XML put in as they are.
+        over `dirty_mib` MiB, `filled_mib` (default: `dirty_mib`) of pages that are not zero. `metadata` and `devices`
+        are XML put in as they are.
         """
-        if memory_mib < dirty_mib + 2 * bootimage.HOT_OFFSET_MIB:
-            raise LabError(f"guest {name}: {memory_mib} MiB of memory cannot hold {dirty_mib} MiB of hot pages")
+        filled = max(dirty_mib, filled_mib or 0)
+        if memory_mib < filled + 2 * bootimage.HOT_OFFSET_MIB:
+            raise LabError(f"guest {name}: {memory_mib} MiB of memory cannot hold {filled} MiB of filled pages")
         signature = guest_signature(name)
-        dials = bootimage.Dials(cpu_millicores, bootimage.pages_per_tick(dirty_mib_s), dirty_mib)
+        dials = bootimage.Dials(cpu_millicores, bootimage.pages_per_tick(dirty_mib_s), dirty_mib, filled)
         image = self.directory / "boot" / f"{name}.bin"
         image.write_bytes(bootimage.build(signature, dials))
         own = metadata_xml(labels or {}, migration or {}, ignore=ignore)
@@ -207,7 +203,7 @@ class Lab:
         return guest
 
     def where(self, name: str) -> list[str]:
-        """Hosts where the guest *runs* (vCPUs not stopped), sorted. A host whose libvirtd is down counts if its QEMU is there."""
+        """Hosts where the guest *runs* (vCPUs not stopped), sorted; where libvirtd is down, a QEMU counts."""
         import libvirt
 
         found = []
@@ -234,6 +230,11 @@ class Lab:
         """QEMU processes of a guest by host, whatever libvirt says; during a migration there are two."""
         return {host.name: pids[name] for host in self.hosts if name in (pids := host.qemus())}
 
+    def pids(self) -> list[int]:
+        """The processes that hold the switch and the hosts that are up; everything else of the lab hangs on them."""
+        switch = [self._switch.pid] if self._switch is not None else []
+        return [*switch, *(host.pid for host in self.hosts if host.up)]
+
     def clear(self) -> None:
         """Back to empty hosts in working order: guests gone, hosts up, network whole, caps as the lab was made."""
         for host in self.hosts:
@@ -255,7 +256,7 @@ class Lab:
         parts = []
         for host in self.hosts:
             for path in sorted([*host.directory.glob("*.log"), *host.directory.glob("log/qemu/*.log")]):
-                parts.append(f"--- {host.name} {path.name}\n{path.read_text(errors='replace')[-4000:]}")
+                parts.append(f"--- {host.name} {path.name}\n{path.read_text(errors='replace')[-1500:]}")
         return "\n".join(parts)
 
     def _boot_hosts(self, switch: network.Switch) -> None:
@@ -278,15 +279,14 @@ class Lab:
         import libvirt
 
         for domain in self.connection(host).listAllDomains():
-            try:
-                if domain.isActive():
-                    domain.destroy()
-                if domain.isPersistent():
-                    domain.undefine()
-            except libvirt.libvirtError as error:
-                # Its QEMU was killed a moment ago: libvirt may drop it between the look and the call.
-                if error.get_error_code() not in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID):
-                    raise
+            for applies, remove in ((domain.isActive, domain.destroy), (domain.isPersistent, domain.undefine)):
+                try:
+                    if applies():
+                        remove()
+                except libvirt.libvirtError as error:
+                    # Its QEMU was killed a moment ago: libvirt may drop it between the look and the call.
+                    if error.get_error_code() not in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID):
+                        raise
 
 
 def _take_lock(path: Path, wait_s: float) -> IO[str]:

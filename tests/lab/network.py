@@ -1,4 +1,4 @@
-"""The lab's network: a bridge in a namespace of its own, one port for each host and one for the controller (this namespace).
+"""The lab's network: a bridge in a namespace of its own, a port for each host and one for the controller (here).
 
 Everything hangs on the switch's process: when it ends, its namespace ends, and with it the bridge, every port and the
 controller's interface. Interface names begin with `ttlab`.
@@ -6,7 +6,6 @@ controller's interface. Interface names begin with `ttlab`.
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 
@@ -21,6 +20,7 @@ _BRIDGE = f"{PREFIX}-br"
 
 
 def host_address(number: int) -> str:
+    """Address of host `number`, from 1."""
     return f"10.77.0.{number}"
 
 
@@ -46,6 +46,7 @@ def leftover_interfaces() -> list[str]:
 
 
 def remove_leftover_interfaces() -> None:
+    """Take away what `leftover_interfaces` finds."""
     for name in leftover_interfaces():
         # A dying namespace may take its interface away between the look and the deletion.
         subprocess.run(["ip", "link", "delete", name], capture_output=True, timeout=20)
@@ -70,8 +71,12 @@ class Switch:
             ]
         )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def attach(self, number: int, pid: int) -> None:
-        """Give the namespace of `pid` an interface on the switch, with a fixed hardware address that survives a restart."""
+        """Give the namespace of `pid` an interface on the switch, its hardware address the same after a restart."""
         port = self._port(number)
         ip_batch([f"link add {port} type veth peer name {HOST_INTERFACE} netns {pid}"], self._process.pid)
         ip_batch(
@@ -99,7 +104,7 @@ class Switch:
                 burst = max(mbit_s * 1250, 70_000)
                 shape = ["tbf", "rate", f"{mbit_s}mbit", "burst", f"{burst}b", "latency", "100ms"]
                 _checked([*tc, "replace", "dev", interface, "root", *shape])
-            elif any(q.get("kind") == "tbf" for q in json.loads(_checked([*_in_namespace(where), "tc", "-j", "qdisc", "show", "dev", interface]))):
+            elif '"tbf"' in _checked([*_in_namespace(where), "tc", "-j", "qdisc", "show", "dev", interface]):
                 _checked([*tc, "delete", "dev", interface, "root"])
 
     def close(self) -> None:

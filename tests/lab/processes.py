@@ -1,4 +1,4 @@
-"""Processes of the lab that cannot outlive it: parent-death signals, one spawning thread, a list of pids for the next lab.
+"""Processes of the lab that cannot outlive it: parent-death signals, one spawning thread, a list of pids.
 
 The kernel sends a parent-death signal when the *thread* that started the process ends, so a `Spawner` starts everything
 from one thread that lives as long as the lab.
@@ -31,7 +31,7 @@ class Spawner:
 
     def start(self, argv: list[str], **popen: Any) -> subprocess.Popen[Any]:
         """A process outside every lab host, noted in the pid file."""
-        process = self._threads.submit(subprocess.Popen, [*_ON_PARENT_DEATH, *argv], **popen).result()
+        process = self._threads.submit(lambda: subprocess.Popen([*_ON_PARENT_DEATH, *argv], **popen)).result()
         with self._pid_file.open("a") as file:
             file.write(f"{process.pid} {_started_at(process.pid)}\n")
         return process
@@ -39,9 +39,9 @@ class Spawner:
     def start_inside(self, pid: int, argv: list[str], **popen: Any) -> HostProcess:
         """A process in the mount, network, host name and process namespaces of `pid`; they die with that host."""
         enter = ["nsenter", "-t", str(pid), "-m", "-u", "-n", "-p", "--"]
-        directory = str(popen.pop("cwd", None) or os.getcwd())
+        directory = str(popen.pop("cwd", None) or Path.cwd())
         change = ["sh", "-c", 'cd "$0" && exec "$@"', directory]
-        return self._threads.submit(HostProcess, [*enter, *_ON_PARENT_DEATH, *change, *argv], **popen).result()
+        return self._threads.submit(lambda: HostProcess([*enter, *_ON_PARENT_DEATH, *change, *argv], **popen)).result()
 
     def close(self) -> None:
         self._threads.shutdown()
@@ -68,6 +68,7 @@ class HostProcess(subprocess.Popen[Any]):
 
 
 def child_pids(pid: int) -> list[int]:
+    """Children of a process, oldest first; none when it has ended."""
     try:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
@@ -93,7 +94,7 @@ def end_process(process: subprocess.Popen[Any], seconds: float = 10) -> None:
 
 
 def kill_leftovers(pid_file: Path) -> list[int]:
-    """Kill what an earlier lab noted and did not stop; a pid used anew by somebody else is recognised and left alone."""
+    """Kill what an earlier lab noted and did not stop; a pid that names another process by now is left alone."""
     killed = []
     lines = pid_file.read_text().splitlines() if pid_file.exists() else []
     for line in lines:
