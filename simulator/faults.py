@@ -27,6 +27,18 @@ class FaultKind(StrEnum):
     LINK_CHANGES = "link_changes"  # host, mbit_s: its migration link, both ways, has this much from now on
 
 
+NEED_GUEST = frozenset(
+    {
+        FaultKind.GUEST_DIES,
+        FaultKind.GUEST_STARTS,
+        FaultKind.MONITOR_HANGS,
+        FaultKind.MONITOR_BACK,
+        FaultKind.DIRTY_STORM,
+    }
+)
+IN_FLIGHT = frozenset({FaultKind.MIGRATION_FAILS, FaultKind.SOURCE_DIES, FaultKind.TARGET_DIES})
+NEED_HOST = (frozenset(FaultKind) - NEED_GUEST - IN_FLIGHT) | {FaultKind.GUEST_STARTS}
+
 SOURCE = "@source"
 TARGET = "@target"
 
@@ -50,8 +62,11 @@ class Fault:
     mbit_s: float = 0.0
 
     def __post_init__(self) -> None:
-        in_flight = self.kind in (FaultKind.MIGRATION_FAILS, FaultKind.SOURCE_DIES, FaultKind.TARGET_DIES)
-        if in_flight and self.ratio is None:
+        if self.kind in NEED_HOST and not self.host:
+            raise ValueError(f"fault {self.kind} needs a host")
+        if self.kind in NEED_GUEST and not self.guest:
+            raise ValueError(f"fault {self.kind} needs a guest")
+        if self.kind in IN_FLIGHT and self.ratio is None:
             raise ValueError(f"fault {self.kind} needs a ratio: how much of the memory is sent when it happens")
         if self.host.startswith("@") and (self.ratio is None or self.host not in (SOURCE, TARGET)):
             raise ValueError(f"fault {self.kind}: host {self.host} is known only with a ratio, as {SOURCE} or {TARGET}")
