@@ -1,0 +1,216 @@
+"""The effective configuration: one frozen dataclass per section of the TOML file, holding every default.
+
+`loader.py` fills these from a file and `--set`, checks ranges and remembers where each value came from. The docstring
+line of each section and the comment of each key are what `config/trimtab.toml` documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time
+from enum import StrEnum
+
+from cluster.host import PowerModel
+from cluster.limits import Limits
+from cluster.rules import Rule
+
+
+class Mode(StrEnum):
+    """What the daemon may do. The most cautious of the cluster's and both hosts' modes counts."""
+
+    OBSERVE = "observe"
+    ADVISE = "advise"
+    ACT = "act"
+
+
+class WindowKind(StrEnum):
+    """What a time window allows or forbids. A blackout wins over everything."""
+
+    ACT = "act"
+    BLACKOUT = "blackout"
+    NIGHT = "night"
+
+
+class CollectSource(StrEnum):
+    """Where reports come from: agents push them, the daemon asks each host's libvirt, a simulation, a recording."""
+
+    AGENTS = "agents"
+    LIBVIRT = "libvirt"
+    SIMULATED = "simulated"
+    RECORDED = "recorded"
+
+
+class HostLoad(StrEnum):
+    """What a host's own load is taken from: the whole machine, or the sum of its guests."""
+
+    SYSTEM = "system"
+    GUESTS = "guests"
+
+
+class Encryption(StrEnum):
+    """Whether migrations are encrypted."""
+
+    REQUIRED = "required"
+    PREFER = "prefer"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerSettings:
+    """The loop: what it may do, how often, and with which policy."""
+
+    mode: Mode = Mode.OBSERVE
+    policy: str = "balance"
+    level: int = 3
+    interval_s: float = 60.0
+    time_limit_s: float = 5.0
+    work_limit: float | None = None
+    workers: int = 1
+    seed: int = 1
+    plan_expires_s: float = 900.0
+    lease_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """What must hold before the daemon acts by itself."""
+
+    quiet_start_s: float = 600.0
+    max_moves: int = 20
+    least_gain_ratio: float = 0.05
+    guest_cooldown_s: float = 1800.0
+    cluster_cooldown_s: float = 0.0
+    stale_hosts_ratio: float = 0.2
+    kill_switch: str = "/etc/trimtab/stop"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where reports, history and journal are kept."""
+
+    url: str = "embedded:"
+    user: str = ""
+    password_file: str = ""
+    ca_file: str = ""
+    directory: str = "/var/lib/trimtab"
+    timeout_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class CollectSettings:
+    """How hosts are measured."""
+
+    source: CollectSource = CollectSource.AGENTS
+    interval_s: float = 10.0
+    jitter_ratio: float = 0.1
+    deadline_s: float = 5.0
+    stale_s: float = 90.0
+    report_ttl_s: float = 3600.0
+    smoothing_s: float = 60.0
+    host_load: HostLoad = HostLoad.SYSTEM
+    dirty_rate_every_s: float = 1800.0
+    dirty_rate_period_s: float = 1.0
+    recording: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationSettings:
+    """How guests are moved, and how many at once."""
+
+    mbit_s: float | None = None
+    out_per_host: int = 1
+    in_per_host: int = 1
+    per_cluster: int = 4
+    timeout_s: float = 1800.0
+    estimate_mbit_s: float = 10000.0
+    estimate_dirty_mib_s: float = 50.0
+    encryption: Encryption = Encryption.PREFER
+
+
+@dataclass(frozen=True, slots=True)
+class ConsolidateSettings:
+    """How deep consolidation goes and what it counts."""
+
+    horizon_s: float = 14400.0
+    headroom_ratio: float = 0.2
+    reserve_hosts: int = 1
+    move_joules_per_gib: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSettings:
+    """What is assumed of guests where nothing measured is at hand."""
+
+    overhead_mib: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveSettings:
+    """What every host keeps for itself unless its own entry says otherwise: the larger of both memory figures."""
+
+    cpu_millicores: int = 0
+    memory_mib: int = 4096
+    memory_ratio: float = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    """One `[[hosts]]` entry. `None`: take what is measured, or the cluster's default."""
+
+    id: str
+    uri: str = ""
+    migration_address: str = ""
+    migration_mbit_s: float | None = None
+    net_mbit_s: float | None = None
+    disk_mib_s: float | None = None
+    mode: Mode = Mode.ACT
+    reserved_cpu_millicores: int | None = None
+    reserved_memory_mib: int | None = None
+    domains: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    storage: tuple[str, ...] | None = None
+    power: PowerModel = PowerModel()
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSettings:
+    """One `[[windows]]` entry: days (0 Monday), from and to (may pass midnight), in a time zone."""
+
+    kind: WindowKind
+    days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    start: time = time(0, 0)
+    end: time = time(0, 0)
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorSettings:
+    """The simulated cluster that `collect.source = "simulated"` watches and moves."""
+
+    hosts: int = 12
+    guests: int = 120
+    seed: int = 1
+    skew: float = 0.7
+    drift_ratio: float = 0.1
+    link_mbit_s: float = 10000.0
+    cluster_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration."""
+
+    scheduler: SchedulerSettings = SchedulerSettings()
+    gate: GateSettings = GateSettings()
+    store: StoreSettings = StoreSettings()
+    collect: CollectSettings = CollectSettings()
+    limits: Limits = Limits()
+    migration: MigrationSettings = MigrationSettings()
+    consolidate: ConsolidateSettings = ConsolidateSettings()
+    guests: GuestSettings = GuestSettings()
+    reserve: ReserveSettings = ReserveSettings()
+    simulator: SimulatorSettings = SimulatorSettings()
+    hosts: tuple[HostSettings, ...] = ()
+    windows: tuple[WindowSettings, ...] = ()
+    rules: tuple[Rule, ...] = ()
