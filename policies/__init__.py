@@ -1,1 +1,1 @@
-"""What the operator wants: goals and rules, lowered to a problem made of data."""
+"""What an operator wants, as data: goals, and how each rule kind lowers to the solver's primitive forms."""

@@ -1,0 +1,1 @@
+"""How each rule kind lowers to the primitive forms of `cluster/problem.py`: one module a kind."""

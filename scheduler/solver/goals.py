@@ -1,0 +1,154 @@
+"""How each goal of a problem becomes integer arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from cluster.host import PowerState
+from cluster.limits import Resource
+from cluster.problem import BalanceGoal, ConsolidateGoal, DrainGoal, Problem, RepairGoal
+from scheduler.solver.forms import ArrayForm, Bools, Index, Ints
+from scheduler.solver.goal import PPM, Curve, EvenUse, GoalArrays, NoCost, SleepArrays, Watts, curve
+
+CPU, MEMORY = (tuple(Resource).index(one) for one in (Resource.CPU, Resource.MEMORY))
+MILLI = 1000
+
+
+def goal_arrays(
+    problem: Problem,
+    host_index: Mapping[str, int],
+    forms: Iterable[ArrayForm],
+    home: Index,
+    demand: Ints,
+    room: Ints,
+    limit: Ints,
+    use: Ints,
+    mib: Ints,
+) -> GoalArrays:
+    """Return a problem's goal over indices. Arrays as in `Instance`; `use` is that of the start."""
+    soft = [form for form in forms if not form.binding]
+    match problem.goal:
+        case RepairGoal():
+            # Without a goal of its own the price stands for the tier of memory moved.
+            return GoalArrays("moved_mib", 1.0, NoCost(), np.zeros_like(mib), _mask(host_index, ()))
+        case BalanceGoal() as goal:
+            return _balance("balance", goal, (), host_index, soft, home, demand, room, use, mib)
+        case DrainGoal() as goal:
+            return _balance("balance", goal.balance, goal.drained, host_index, soft, home, demand, room, use, mib)
+        case ConsolidateGoal() as goal:
+            return _consolidate(problem, goal, host_index, soft, home, room, limit, use, mib)
+
+
+def _mask(host_index: Mapping[str, int], hosts: Iterable[str]) -> Bools:
+    mask = np.zeros(len(host_index), dtype=np.bool_)
+    mask[[host_index[host] for host in hosts]] = True
+    return mask
+
+
+def _balance(
+    tier: str,
+    goal: BalanceGoal,
+    drained: tuple[str, ...],
+    host_index: Mapping[str, int],
+    soft: list[ArrayForm],
+    home: Index,
+    demand: Ints,
+    room: Ints,
+    use: Ints,
+    mib: Ints,
+) -> GoalArrays:
+    columns = (CPU, MEMORY)
+    counted_hosts, emptied = _mask(host_index, goal.hosts), _mask(host_index, goal.emptied)
+    total = demand[counted_hosts[home] | emptied[home]][:, columns].sum(axis=0)
+    whole = room[counted_hosts][:, columns].sum(axis=0)
+    mean = np.where(whole > 0, (2 * PPM * total + whole) // np.maximum(1, 2 * whole), 0)
+    cost = EvenUse(
+        columns=columns,
+        room=np.maximum(1, room[:, columns]),
+        counted=counted_hosts[:, None] & (room[:, columns] > 0),
+        mean=mean,
+    )
+    hosts = np.flatnonzero(counted_hosts)
+    start = int(cost.at(hosts, use[hosts]).sum())
+    price = _shares(round(goal.price * MILLI) * start, mib, MILLI * int(mib.sum()))
+    return GoalArrays(
+        tier=tier,
+        scale=1 / (PPM * PPM),
+        cost=cost,
+        price=price,
+        drained=_mask(host_index, drained),
+        soft_weights=_soft_weights(soft, start),
+        rms_threshold=goal.rms_threshold,
+        hosts=hosts,
+    )
+
+
+def _consolidate(
+    problem: Problem,
+    goal: ConsolidateGoal,
+    host_index: Mapping[str, int],
+    soft: list[ArrayForm],
+    home: Index,
+    room: Ints,
+    limit: Ints,
+    use: Ints,
+    mib: Ints,
+) -> GoalArrays:
+    curves: list[Curve | None] = [None] * len(host_index)
+    asleep = np.zeros(len(host_index), dtype=np.int64)
+    idle = np.zeros(len(host_index), dtype=np.int64)
+    may = _mask(host_index, goal.may_sleep)
+    # What never moves keeps its host on; guests on hosts that may not be planned are never movable.
+    fixed = {problem.snapshot.guest_by_id[guest].host for guest in problem.why_fixed}
+    may[[host_index[host] for host in fixed if host in host_index]] = False
+    for host_id in goal.hosts:
+        host, i = problem.snapshot.host_by_id[host_id], host_index[host_id]
+        curves[i] = power = curve(host, int(room[i, CPU]))
+        idle[i] = power.milliwatts[0]
+        over = (host.power.sleep_s + host.power.wake_s) / goal.horizon_s
+        asleep[i] = round(host.power.sleep_watts * MILLI) + round(power.milliwatts[0] * over)
+    counted = _mask(host_index, goal.hosts)
+    takes = _mask(host_index, problem.targets)
+    offer = (limit[:, [CPU, MEMORY]] * round((1 - goal.headroom_ratio) * PPM)) // PPM
+    reserve_from = np.sort(offer[takes], axis=0)[::-1][: max(0, goal.reserve_hosts)]
+    need = reserve_from.sum(axis=0) + use[takes][:, [CPU, MEMORY]].sum(axis=0)
+    asleep_now = sum(
+        round(host.power.sleep_watts * MILLI)
+        for host in problem.snapshot.hosts
+        if host.power.state is PowerState.ASLEEP and host.reachable
+    )
+    cost = Watts(CPU, tuple(curves))
+    hosts = np.flatnonzero(counted)
+    before = int(cost.at(hosts, use[hosts]).sum()) + asleep_now
+    joules_per_gib = round(goal.move_joules_per_gib * MILLI)
+    return GoalArrays(
+        tier="consolidate",
+        scale=1 / MILLI,
+        cost=cost,
+        price=_shares(joules_per_gib, mib, max(1, round(1024 * goal.horizon_s))),
+        drained=np.zeros(len(host_index), dtype=np.bool_),
+        soft_weights=_soft_weights(soft, before),
+        sleep=SleepArrays(
+            may=may,
+            asleep_milliwatts=asleep,
+            idle_milliwatts=idle,
+            offer=np.where(takes[:, None], offer, 0),
+            need=need,
+            constant=asleep_now,
+        ),
+        hosts=hosts,
+    )
+
+
+def _shares(whole: int, mib: Ints, per: int) -> Ints:
+    """`whole` x mib / per for each guest, rounded to the nearest integer, in exact integers."""
+    per = max(1, per)
+    return np.array([(2 * whole * int(one) + per) // (2 * per) for one in mib], dtype=np.int64)
+
+
+def _soft_weights(soft: list[ArrayForm], before: int) -> tuple[int, ...]:
+    """Integer weight of one broken thing of each soft form: weight x value before / selected guests, at least 1."""
+    unit = max(1, before)
+    return tuple(max(1, round(form.weight * unit / max(1, form.selected))) if form.weight > 0 else 0 for form in soft)

@@ -1,0 +1,53 @@
+"""How much solving is allowed, and how much of it is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cluster.clock import Clock
+
+STEP_WORK = 0.0005
+"""What one step of the local search counts as, in CP-SAT's deterministic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a solve may spend: seconds, or `work_limit` in deterministic units (then one worker, and repeatable)."""
+
+    time_limit_s: float = 1.0
+    work_limit: float | None = None
+    workers: int = 1
+    seed: int = 1
+
+
+class Meter:
+    """Watches a budget: seconds on a real clock, or work units when the budget has a work limit."""
+
+    def __init__(self, budget: Budget, clock: Clock, stop: Callable[[], bool] | None) -> None:
+        self.budget = budget
+        self.stop = stop
+        self._clock = clock
+        self._start_s = clock.monotonic_s()
+        self._work = 0.0
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds since the start."""
+        return self._clock.monotonic_s() - self._start_s
+
+    @property
+    def left(self) -> float:
+        """What remains, in work units with a work limit and in seconds otherwise; at least 0."""
+        if self.budget.work_limit is not None:
+            return max(0.0, self.budget.work_limit - self._work)
+        return max(0.0, self.budget.time_limit_s - self.spent_s)
+
+    @property
+    def over(self) -> bool:
+        """Whether it is time to stop."""
+        return self.left <= 0 or (self.stop is not None and self.stop())
+
+    def work(self, units: float = STEP_WORK) -> None:
+        """Count work done."""
+        self._work += units
