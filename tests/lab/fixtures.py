@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.lab import Lab, lab_missing
+from tests.lab.lab import Lab
+from tests.lab.needs import lab_missing
 from tests.lab.redis import LabRedis
 
 # Another test run on the same machine may hold the lab.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.lab import network
+from tests.lab.host_files import BOOT_SCRIPT, LIBVIRTD_CONF, OWN_DIRECTORIES, QEMU_CONF
 from tests.lab.processes import HostProcess, LabError, Spawner, child_pids, end_process, wait_until
 
 if TYPE_CHECKING:
@@ -26,50 +27,6 @@ _LIBVIRTD_S = 20
 _LIBVIRTD_GRACE_S = 3
 _KEEPALIVE_INTERVAL_S = 1
 _KEEPALIVE_COUNT = 3
-
-# Directories of libvirt that each host has to itself; name in the host's directory, place inside the host.
-_OWN = {"etc": "/etc/libvirt", "lib": "/var/lib/libvirt", "log": "/var/log/libvirt", "cache": "/var/cache/libvirt"}
-
-_LIBVIRTD_CONF = """\
-listen_tls = 0
-listen_tcp = 1
-listen_addr = "{address}"
-auth_tcp = "none"
-auth_unix_rw = "none"
-auth_unix_ro = "none"
-host_uuid = "{host_uuid}"
-keepalive_interval = {interval}
-keepalive_count = {count}
-max_client_requests = 20
-"""
-
-_QEMU_CONF = """\
-user = "root"
-group = "root"
-security_driver = "none"
-cgroup_controllers = []
-namespaces = []
-stdio_handler = "file"
-remember_owner = 0
-dynamic_ownership = 0
-keepalive_interval = {interval}
-keepalive_count = {count}
-"""
-
-# /sys is mounted anew because it shows the network namespace of whoever mounted it.
-_BOOT_SCRIPT = """\
-set -e
-hostname "$1"
-mount --make-rprivate /
-mount -t sysfs sysfs /sys
-mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/libvirt /run/lock
-{binds}
-mount --bind "$2/hosts" /etc/hosts
-mount --bind "$2/boot_id" /proc/sys/kernel/random/boot_id
-echo ready
-exec sleep infinity
-"""
 
 
 class LabHost:
@@ -95,6 +52,7 @@ class LabHost:
         self._holder: subprocess.Popen[Any] | None = None
         self._first_pid = 0
         self._libvirtd: HostProcess | None = None
+        self._programs: list[HostProcess] = []
         self._link_mbit_s = link_mbit_s
 
     @property
@@ -122,7 +80,7 @@ class LabHost:
 
     def install(self, hosts_file: str) -> None:
         """Write the host's own files; done once, they survive `kill` and `restart`."""
-        for name in _OWN:
+        for name in OWN_DIRECTORIES:
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         values = {
             "address": self.address,
@@ -130,8 +88,8 @@ class LabHost:
             "interval": _KEEPALIVE_INTERVAL_S,
             "count": _KEEPALIVE_COUNT,
         }
-        (self.directory / "etc" / "libvirtd.conf").write_text(_LIBVIRTD_CONF.format(**values))
-        (self.directory / "etc" / "qemu.conf").write_text(_QEMU_CONF.format(**values))
+        (self.directory / "etc" / "libvirtd.conf").write_text(LIBVIRTD_CONF.format(**values))
+        (self.directory / "etc" / "qemu.conf").write_text(QEMU_CONF.format(**values))
         (self.directory / "hosts").write_text(hosts_file)
 
     def boot(self) -> None:
@@ -139,8 +97,8 @@ class LabHost:
         if self.up:
             raise LabError(f"{self.name} is running already")
         (self.directory / "boot_id").write_text(f"{uuid.uuid4()}\n")
-        binds = "\n".join(f'mount --bind "$2/{name}" {place}' for name, place in _OWN.items())
-        script = _BOOT_SCRIPT.format(binds=binds)
+        binds = "\n".join(f'mount --bind "$2/{name}" {place}' for name, place in OWN_DIRECTORIES.items())
+        script = BOOT_SCRIPT.format(binds=binds)
         isolate = ["unshare", "--mount", "--uts", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"]
         with (self.directory / "boot.log").open("ab") as log:
             holder = self._spawner.start(
@@ -174,6 +132,7 @@ class LabHost:
             return
         self._switch.detach(self.number)
         os.kill(self._first_pid, signal.SIGKILL)
+        self._wake_programs()
         self._holder.wait(20)
         assert self._holder.stdout is not None
         self._holder.stdout.close()
@@ -191,7 +150,9 @@ class LabHost:
         """Start a program inside the host (as `subprocess.Popen`); signals reach it, and the host's end kills it."""
         if not self.up:
             raise LabError(f"{self.name} is down")
-        return self._spawner.start_inside(self._first_pid, argv, **popen)
+        program = self._spawner.start_inside(self._first_pid, argv, **popen)
+        self._programs = [running for running in self._programs if running.returncode is None] + [program]
+        return program
 
     def open(self) -> libvirt.virConnect:
         """A connection that does not use the lab's network: it works while the network is cut. The caller closes it."""
@@ -239,6 +200,7 @@ class LabHost:
 
     def resume(self) -> None:
         self._signal_all(signal.SIGCONT)
+        self._wake_programs()
 
     def qemus(self) -> dict[str, int]:
         """Process id (seen from outside) of each guest's QEMU in this host, running or hung, by guest name."""
@@ -274,6 +236,10 @@ class LabHost:
         for pid in self._pids():
             if pid != self._first_pid:
                 os.kill(pid, sig)
+
+    def _wake_programs(self) -> None:
+        for program in self._programs:
+            program.wake()
 
     def _launch_libvirtd(self) -> None:
         with (self.directory / "libvirtd.log").open("ab") as log:

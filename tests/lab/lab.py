@@ -13,7 +13,6 @@ import fcntl
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -24,45 +23,13 @@ from typing import IO, TYPE_CHECKING, Self
 from tests.lab import bootimage, network
 from tests.lab.guests import LabGuest, domain_xml, guest_signature, metadata_xml
 from tests.lab.hosts import LabHost
+from tests.lab.needs import lab_missing
 from tests.lab.processes import LabError, Spawner, kill_leftovers
 
 if TYPE_CHECKING:
     import libvirt
 
 _STATE = Path("/var/tmp/trimtab-lab")
-_TOOLS = {
-    "libvirtd": "libvirt-daemon",
-    "qemu-system-x86_64": "qemu-system-x86",
-    "tini": "tini",
-    "ip": "iproute2",
-    "tc": "iproute2",
-    "unshare": "util-linux",
-    "nsenter": "util-linux",
-    "setpriv": "util-linux",
-}
-_BRIDGE_PROBE = "ip link add ttlab-br type bridge && ip link add ttlab-p0 type veth peer name ttlab-p1"
-
-
-def lab_missing() -> str | None:
-    """What this machine lacks for the lab, in one line; None when the lab can run."""
-    if os.geteuid() != 0:
-        return "the lab of real hosts needs root (network namespaces, libvirtd)"
-    for tool, package in _TOOLS.items():
-        if shutil.which(tool) is None:
-            return f"the lab of real hosts needs `{tool}`: install the Debian package {package}"
-    for place in ("/etc/libvirt", "/var/lib/libvirt", "/var/log/libvirt", "/var/cache/libvirt"):
-        if not Path(place).is_dir():
-            return f"the lab of real hosts needs {place}: install the Debian package libvirt-daemon-system"
-    try:
-        import libvirt  # noqa: F401
-    except ImportError:
-        return "the lab of real hosts needs the Python package libvirt-python: run `make setup`"
-    probe = ["unshare", "--mount", "--uts", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"]
-    done = subprocess.run([*probe, "sh", "-c", _BRIDGE_PROBE], capture_output=True, text=True, timeout=20)
-    if done.returncode != 0:
-        reason = " ".join(done.stderr.split())
-        return f"the lab of real hosts needs namespaces, a bridge and veth pairs: this kernel says {reason!r}"
-    return None
 
 
 class Lab:

@@ -31,6 +31,8 @@ class Spawner:
 
     def start(self, argv: list[str], **popen: Any) -> subprocess.Popen[Any]:
         """A process outside every lab host, noted in the pid file."""
+        # In a session of its own, so that Ctrl-C in a terminal reaches the tests or the daemon and not the hosts.
+        popen.setdefault("start_new_session", True)
         process = self._threads.submit(lambda: subprocess.Popen([*_ON_PARENT_DEATH, *argv], **popen)).result()
         with self._pid_file.open("a") as file:
             file.write(f"{process.pid} {_started_at(process.pid)}\n")
@@ -39,6 +41,7 @@ class Spawner:
     def start_inside(self, pid: int, argv: list[str], **popen: Any) -> HostProcess:
         """A process in the mount, network, host name and process namespaces of `pid`; they die with that host."""
         enter = ["nsenter", "-t", str(pid), "-m", "-u", "-n", "-p", "--"]
+        popen.setdefault("start_new_session", True)
         directory = str(popen.pop("cwd", None) or Path.cwd())
         change = ["sh", "-c", 'cd "$0" && exec "$@"', directory]
         return self._threads.submit(lambda: HostProcess([*enter, *_ON_PARENT_DEATH, *change, *argv], **popen)).result()
@@ -63,8 +66,15 @@ class HostProcess(subprocess.Popen[Any]):
         inner = self.inner_pid
         if inner is not None:
             os.kill(inner, sig)
+            if sig == signal.SIGCONT:
+                self.wake()
         elif sig == signal.SIGKILL:
             super().send_signal(sig)
+
+    def wake(self) -> None:
+        """Let `nsenter` go on: it stops itself when its program is stopped, and then nobody reaps the program."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGCONT)
 
 
 def child_pids(pid: int) -> list[int]:

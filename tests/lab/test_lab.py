@@ -194,6 +194,20 @@ def test_a_stopped_qemu_hangs_only_itself(lab: Lab) -> None:
     assert hung.read().signature == hung.signature
 
 
+def test_a_frozen_host_takes_connections_and_says_nothing_until_it_goes_on(lab: Lab) -> None:
+    """Its libvirtd answers late; frozen or not, it can lose power and boot again."""
+    host = lab.host("lab-3")
+    host.pause()
+    waiting = subprocess.Popen(["virsh", "-c", host.uri, "hostname"], stdout=subprocess.PIPE, text=True)
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(1)
+    host.resume()
+    assert waiting.communicate(timeout=10)[0].strip() == "lab-3"
+    host.pause()
+    host.restart()
+    assert lab.connection("lab-3").getHostname() == "lab-3"
+
+
 def test_redis_answers_hosts_and_keeps_its_data_when_killed(lab: Lab, lab_redis: LabRedis) -> None:
     """A host writes; a killed and restarted Redis still has it."""
     command = ["redis-cli", "-u", lab_redis.url, "--raw"]
