@@ -158,6 +158,18 @@ def test_waiting_plans_wait_beside_each_other(harness: Harness) -> None:
     assert active is not None and active.plan.id == "p2"
 
 
+def test_ending_a_waiting_plan_leaves_the_active_one_alone(harness: Harness) -> None:
+    """What is under way stays so when another plan is turned down, and ends by whatever name."""
+    token = opened(harness.store, "p2", PlanState.WAITING)
+    harness.store.open_plan(plan("p1"), PlanState.ACTIVE, token, START)
+    harness.store.set_plan_state("p2", PlanState.ENDED, token, at(1), "too late")
+    active = harness.store.active_plan()
+    assert active is not None and active.plan.id == "p1"
+    harness.store.set_plan_state("p1", PlanState.REJECTED, token, at(2), "no")
+    assert harness.store.active_plan() is None
+    harness.store.open_plan(plan("p3"), PlanState.ACTIVE, token, at(3))
+
+
 @pytest.mark.parametrize("over", [PlanState.ENDED, PlanState.REJECTED])
 def test_an_ended_plan_stays_ended(harness: Harness, over: PlanState) -> None:
     """No state follows the last one."""
