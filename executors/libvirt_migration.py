@@ -1,0 +1,235 @@
+"""Live migration between libvirt hosts, peer to peer, watched from outside and adoptable by any later process.
+
+The source's libvirtd does the work; the thread kept here only waits for it. Nothing here ever starts, defines or
+destroys a guest: a failed migration is left to the two libvirts, and what became of it is for `look` to tell.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cluster.clock import Clock
+from cluster.config.settings import Encryption, MigrationSettings
+from cluster.connections.libvirt_connection import LibvirtConnection, is_remote
+from cluster.errors import HostUnreachableError, RefusedError, StepError, UnreachableError
+from cluster.plan import Migrate
+from executors import libvirt_domain as domains
+from executors.protocol import Presence, Progress, Sighting
+
+if TYPE_CHECKING:
+    import libvirt
+
+T = TypeVar("T")
+
+AUTOSTART = "autostart"
+BEGIN_WAIT_S = 3.0
+"""How long `start` waits to see the job, so that an early refusal is told as such."""
+NO_JOB_S = 10.0
+"""How long the waiting thread is believed although the source shows no job: preparing and finishing show none."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A migration that a thread of this process waits for. Times are the clock's monotonic seconds."""
+
+    job_seen_s: float
+    over: threading.Event = field(default_factory=threading.Event)
+    error: str = ""
+    last: Progress = Progress(running=True)
+    measured: bool = False
+
+
+class LibvirtMigrationExecutor:
+    """Carries out `Migrate` steps over one `LibvirtConnection` per host, by host id.
+
+    `addresses` are the hosts' own addresses for migration traffic; a host without one lets its libvirt choose.
+    Every call but the waiting thread's ends within its connection's deadline.
+    """
+
+    def __init__(
+        self,
+        connections: Mapping[str, LibvirtConnection],
+        addresses: Mapping[str, str],
+        settings: MigrationSettings,
+        clock: Clock,
+    ) -> None:
+        self._connections = connections
+        self._addresses = addresses
+        self._settings = settings
+        self._clock = clock
+        self._waiting: dict[tuple[str, str, str, str], _Waiting] = {}
+        self._pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="look")
+
+    def close(self) -> None:
+        """Let go of the threads that look. Migrations under way run on."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+    def look(self, step: Migrate) -> Sighting:
+        """See where the guest is, asking all hosts at once; one that does not answer within its deadline is unknown."""
+        seen = {host: self._ask(host, step) for host in sorted({*self._connections, step.source, step.target})}
+        where = {host: self._seen(future) for host, future in seen.items()}
+        source, target = where.pop(step.source), where.pop(step.target)
+        active = (Presence.RUNNING, Presence.LEAVING)
+        elsewhere = tuple(host for host, presence in where.items() if presence in active)
+        return Sighting(source, target, elsewhere, target is not Presence.RUNNING or self._answers(step))
+
+    def _ask(self, host: str, step: Migrate) -> Future[Presence]:
+        waiting = Presence.ARRIVING if host == step.target else Presence.LEAVING
+        return self._pool.submit(
+            self._call, host, "see the guest", lambda c: domains.presence(c, step.guest, waiting=waiting)
+        )
+
+    def _seen(self, future: Future[Presence]) -> Presence:
+        try:
+            return future.result()
+        except (UnreachableError, StepError):
+            return Presence.UNKNOWN
+
+    def _answers(self, step: Migrate) -> bool:
+        try:
+            return self._call(step.target, "hear the guest's QEMU", lambda c: domains.answers(c, step.guest))
+        except (UnreachableError, StepError):
+            return False
+
+    # -- moving ----------------------------------------------------------------------------------------------------
+    def start(self, step: Migrate, limit_mib_s: int) -> None:
+        """Begin the migration after a last check of the target; `RefusedError` when it says no."""
+        waiting = self._waiting.get(_key(step))
+        if waiting is not None and not waiting.over.is_set():
+            raise RefusedError(f"{step.guest_name or step.guest}: its migration is already under way")
+        flags, parameters, to = self._prepare(step, limit_mib_s)
+        waiting = self._waiting[_key(step)] = _Waiting(self._clock.monotonic_s())
+        threading.Thread(
+            target=self._migrate, args=(step, waiting, flags, parameters, to), name=f"migrate {step.id}", daemon=True
+        ).start()
+        deadline_s = self._clock.monotonic_s() + BEGIN_WAIT_S
+        while not waiting.over.wait(0.05) and self._clock.monotonic_s() < deadline_s:
+            with suppress(UnreachableError, StepError):
+                if self._job(step).out:
+                    return
+        if waiting.error:
+            raise StepError(waiting.error)
+
+    def _prepare(self, step: Migrate, limit_mib_s: int) -> tuple[int, dict[str, Any], str]:
+        """Check both ends and set the downtime limit. Whatever goes wrong here, nothing was begun."""
+        import libvirt
+
+        try:
+            to = self._connection(step.target).uri
+            if not is_remote(to):
+                raise RefusedError(
+                    f"host {step.target}: its libvirt URI {to} names no machine that {step.source} could reach: "
+                    "set uri of its [[hosts]] entry to one like qemu+ssh://HOST/system"
+                )
+            facts = self._call(step.source, "read the guest", lambda c: domains.facts(c, step.guest))
+            why = self._call(step.target, "check for room", lambda c: domains.why_not_here(c, step.guest, facts))
+            if why is not None:
+                raise RefusedError(f"host {step.target}: {why}")
+            self._call(
+                step.source,
+                "set the downtime limit",
+                lambda c: c.lookupByUUIDString(step.guest).migrateSetMaxDowntime(facts.max_downtime_ms, 0),
+            )
+        except (UnreachableError, StepError) as error:
+            raise RefusedError(f"not begun: {error}") from None
+        flags = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PEER2PEER | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
+        if facts.persistent:
+            flags |= libvirt.VIR_MIGRATE_PERSIST_DEST | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
+        if self._settings.encryption is Encryption.REQUIRED:
+            flags |= libvirt.VIR_MIGRATE_TLS
+        parameters: dict[str, Any] = {}
+        if limit_mib_s:
+            parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = limit_mib_s
+            parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH_POSTCOPY] = limit_mib_s
+        if address := self._addresses.get(step.target, ""):
+            parameters[libvirt.VIR_MIGRATE_PARAM_URI] = f"tcp://[{address}]" if ":" in address else f"tcp://{address}"
+        return flags, parameters, to
+
+    def _migrate(self, step: Migrate, waiting: _Waiting, flags: int, parameters: dict[str, Any], to: str) -> None:
+        """Wait for the source to carry the migration out, on a connection of its own so that nothing else waits."""
+        shared = self._connection(step.source)
+        longest_s = 2 * self._settings.timeout_s + 600.0
+        own = LibvirtConnection(shared.uri, longest_s, self._clock, name=step.source)
+        try:
+            own.call(
+                f"migrate the guest to {step.target}",
+                lambda c: c.lookupByUUIDString(step.guest).migrateToURI3(to, parameters, flags),
+            )
+        except (UnreachableError, StepError) as error:
+            waiting.error = str(error)
+        finally:
+            own.close()
+            waiting.over.set()
+
+    def poll(self, step: Migrate) -> Progress:
+        """Say how far the migration is, from the source's job, whoever began it."""
+        waiting = self._waiting.get(_key(step))
+        if waiting is not None and waiting.over.is_set():
+            return self._final(step, waiting)
+        view = self._job(step)
+        now_s = self._clock.monotonic_s()
+        if view.out:
+            progress = Progress(True, view.ratio, view.mib)
+            if waiting is not None:
+                waiting.job_seen_s, waiting.last = now_s, progress
+            return progress
+        if waiting is None:
+            return Progress(running=False)
+        if waiting.over.is_set():
+            return self._final(step, waiting)
+        if now_s - waiting.job_seen_s < NO_JOB_S:
+            return waiting.last
+        return replace(waiting.last, running=False, error=f"host {step.source} shows no migration of the guest")
+
+    def abort(self, step: Migrate) -> None:
+        """Stop the migration, unless none is under way or it is in post-copy."""
+        self._call(step.source, "stop the migration", lambda c: domains.abort(c, step.guest))
+
+    def _final(self, step: Migrate, waiting: _Waiting) -> Progress:
+        """Give the figures of a migration that is over; the target keeps those of one that went well."""
+        last = waiting.last
+        if not waiting.error and not waiting.measured:
+            with suppress(UnreachableError, StepError):
+                view = self._call(step.target, "read its statistics", lambda c: domains.completed(c, step.guest))
+                waiting.last = last = Progress(True, 1.0, view.mib or last.mib, view.downtime_ms)
+                waiting.measured = True
+        return Progress(False, last.ratio, last.mib, last.downtime_ms, waiting.error)
+
+    # -- what libvirt does not carry over --------------------------------------------------------------------------
+    def left_behind(self, step: Migrate) -> str:
+        """Say whether the guest is started with its host."""
+
+        def read(connection: libvirt.virConnect) -> bool:
+            domain = domains.find(connection, step.guest)
+            return domain is not None and bool(domain.isPersistent()) and bool(domain.autostart())
+
+        return AUTOSTART if self._call(step.source, "read autostart", read) else ""
+
+    def bring_along(self, step: Migrate, what: str) -> None:
+        """Have the guest started with its new host."""
+        if what == AUTOSTART:
+            self._call(step.target, "set autostart", lambda c: c.lookupByUUIDString(step.guest).setAutostart(1))
+
+    # -- hosts -----------------------------------------------------------------------------------------------------
+    def _job(self, step: Migrate) -> domains.JobView:
+        return self._call(step.source, "read the migration's job", lambda c: domains.job(c, step.guest))
+
+    def _connection(self, host: str) -> LibvirtConnection:
+        connection = self._connections.get(host)
+        if connection is None:
+            raise HostUnreachableError(f"host {host}: no libvirt URI is configured: add a [[hosts]] entry with its uri")
+        return connection
+
+    def _call(self, host: str, what: str, function: Callable[[libvirt.virConnect], T]) -> T:
+        return self._connection(host).call(what, function)
+
+
+def _key(step: Migrate) -> tuple[str, str, str, str]:
+    """Name a migration beyond its plan, whose step ids other plans use too."""
+    return step.id, step.guest, step.source, step.target
