@@ -9,9 +9,16 @@ import time
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 PROGRAM = shutil.which("redis-server")
 WHY_SKIPPED = "redis-server is not installed: the tests that need a real Redis are skipped"
+
+
+def client_of(socket: Path) -> redis.Redis:
+    """Return a plain client of the server at a socket, which fails at once where none answers."""
+    return redis.Redis(unix_socket_path=str(socket), retry=Retry(NoBackoff(), 0))
 
 
 class RedisProcess:
@@ -38,7 +45,7 @@ class RedisProcess:
         deadline = time.monotonic() + 20
         while True:
             try:
-                with redis.Redis(unix_socket_path=str(self.socket)) as client:
+                with self.client() as client:
                     client.ping()
                 return
             except redis.AuthenticationError:
@@ -61,4 +68,4 @@ class RedisProcess:
 
     def client(self) -> redis.Redis:
         """Return a plain client, for what the store does not offer."""
-        return redis.Redis(unix_socket_path=str(self.socket))
+        return client_of(self.socket)
