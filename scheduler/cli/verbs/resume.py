@@ -1,0 +1,54 @@
+"""`trimtab resume`: undo a pause, or let a guest whose outcome was unclear be touched again."""
+
+from __future__ import annotations
+
+import argparse
+
+from cluster.errors import RefusedError
+from cluster.store.protocol import Store
+from scheduler.cli.context import Context
+from scheduler.cli.live import open_store_now, who
+from scheduler.cli.verbs.pause import FLAG
+
+DESCRIPTION = (
+    "Undo 'trimtab pause'. With --guest: you have looked where an unresolved guest runs, and it may be touched again."
+)
+EXAMPLES = """\
+  trimtab resume
+  trimtab resume --guest 2f0c5b2e-8f5e-5b54-9f57-7d3f5d9b7f10
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("--guest", metavar="G", help="id or name of an unresolved guest that you have looked after")
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """Clear the flag, or the guest's mark."""
+    with open_store_now(context) as store:
+        if args.guest is not None:
+            guest = _find(store, args.guest)
+            store.resolve(guest, who(), context.clock.now())
+            context.result(f"guest {args.guest} may be touched again", {"guest": guest, "resolved": True})
+            return 0
+        by = store.flags().get(FLAG)
+        store.set_flag(FLAG, None)
+        marks = store.unresolved()
+    text = "not paused: nothing to do" if by is None else f"resumed (it was paused by {by})"
+    if marks:
+        context.note(f"{len(marks)} guests are still unresolved: see 'trimtab status'")
+    context.result(text, {"paused": False, "was_paused_by": by})
+    return 0
+
+
+def _find(store: Store, name: str) -> str:
+    marked = store.unresolved()
+    if name in marked:
+        return name
+    for report in store.reports():
+        for guest in report.observation.guests:
+            if guest.name == name and guest.id in marked:
+                return guest.id
+    named = ", ".join(marked) or "none is"
+    raise RefusedError(f"guest {name} is not unresolved (unresolved: {named})")
