@@ -40,7 +40,7 @@ def descend(instance: Instance, place: Index, meter: Meter) -> Index:
 def _mend(board: Board, meter: Meter) -> None:
     """Shift what lessens broken rules or overload most; of equal ones the best for the goal, then the smallest."""
     mib = board.instance.mib[board.instance.movable]
-    while not meter.over:
+    while not meter.over():
         meter.work()
         gain = np.where(board.open(), board.repair(), NEVER)
         best = gain.min()
@@ -57,7 +57,7 @@ def _empty(board: Board, meter: Meter) -> None:
     drained = board.instance.goal.drained
     movable = board.instance.movable
     board.allowed[drained[:, None] & ~drained[board.place[movable]][None, :]] = False
-    while not meter.over:
+    while not meter.over():
         meter.work()
         leaving = drained[board.place[movable]]
         gain = np.where(board.open() & leaving[None, :] & ~drained[:, None], board.goal(), NEVER)
@@ -98,7 +98,7 @@ def _move_group(board: Board, columns: Index) -> None:
 
 
 def _improve(board: Board, meter: Meter) -> None:
-    while not meter.over:
+    while not meter.over():
         meter.work()
         if not (_best_shift(board) or _undo_one_do_another(board, meter) or _best_swap(board, meter)):
             return
@@ -128,7 +128,7 @@ def _undo_one_do_another(board: Board, meter: Meter) -> bool:
     back = board.goal()[homes, columns]
     back = np.where(board.open()[homes, columns], back, NEVER)
     for i in np.argsort(back, kind="stable")[:TRIED_SWAPS]:
-        if back[i] >= NEVER or meter.over:
+        if back[i] >= NEVER or meter.over():
             return False
         meter.work()
         column, home = int(columns[i]), int(homes[i])
@@ -164,7 +164,7 @@ def _best_swap(board: Board, meter: Meter) -> bool:
     before = evaluate(instance, board.place)
     for one in flat:
         i, second = (int(x) for x in np.unravel_index(int(one), gain.shape))
-        if gain[i, second] >= 0 or meter.over:
+        if gain[i, second] >= 0 or meter.over():
             return False
         meter.work()
         first = int(firsts[i])

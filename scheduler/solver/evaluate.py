@@ -112,6 +112,10 @@ class Objective:
         """Return the value of a placement by ids; guests not named stay where they are."""
         return evaluate(self._instance, self._instance.place_of(placement))
 
+    def floats(self, placement: Mapping[str, str]) -> dict[str, float]:
+        """Return the tiers of a plan by name, as `tier_floats` has them."""
+        return tier_floats(self._instance, self(placement))
+
 
 def objective(problem: Problem, placement: Mapping[str, str]) -> Value:
     """Return the value of one placement; for many of the same problem keep an `Objective`."""

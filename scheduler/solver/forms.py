@@ -115,7 +115,7 @@ class AtLeast(ArrayForm):
     """`AtLeastCells`: cells missing to `at_least`; holds when it selects no guest."""
 
     def cell_cost(self, held: Ints) -> Ints:
-        return (held[0] > 0).astype(np.int64)
+        return np.asarray(held[0] > 0, dtype=np.int64)
 
     def total(self, summed: Ints | int) -> Ints:
         wanted = self.at_least if len(self.members) else 0

@@ -43,7 +43,6 @@ class Meter:
             return max(0.0, self.budget.work_limit - self._work)
         return max(0.0, self.budget.time_limit_s - self.spent_s)
 
-    @property
     def over(self) -> bool:
         """Whether it is time to stop."""
         return self.left <= 0 or (self.stop is not None and self.stop())

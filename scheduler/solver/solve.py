@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from cluster.clock import Clock, SystemClock
-from cluster.problem import Problem, Proposal
+from cluster.problem import BalanceGoal, Problem, Proposal, RepairGoal
 from scheduler.solver.answer import answer
 from scheduler.solver.bound import analytic
 from scheduler.solver.descent import descend
+from scheduler.solver.evacuate import evacuate
 from scheduler.solver.instance import Instance, build
 from scheduler.solver.meter import Budget, Meter
 from scheduler.solver.search import Search
 
-__all__ = ["Budget", "solve", "solve_instance"]
+__all__ = ["Budget", "solve"]
+
+MOST_BOOLEANS = 20_000
+"""Instances above this are never given to CP-SAT whole."""
+MOST_SQUARED_BOOLEANS = 1_500
+"""The same for balance, whose squares make large models slow: parts of it are worth more there."""
 
 
 def solve(
@@ -24,18 +31,50 @@ def solve(
 ) -> Proposal:
     """Return the best placement found within the budget, with its value and a proven bound in every tier.
 
-    Deadlines run on real time, whatever clock the caller's loop has, unless `clock` is given. `stop` is asked now and
-    then; once true the best so far is returned.
+    Never worse than the start. While balance is under its threshold and something is broken, only repair is done, and
+    the tiers are those of repair. Deadlines run on real time, whatever clock the caller's loop has, unless `clock` is
+    given. `stop` is asked now and then; once true the best so far is returned.
     """
-    return solve_instance(build(problem), budget or Budget(), stop, clock)
-
-
-def solve_instance(
-    instance: Instance, budget: Budget, stop: Callable[[], bool] | None = None, clock: Clock | None = None
-) -> Proposal:
-    """Solve a problem that is already in array form."""
-    meter = Meter(budget, clock or SystemClock(), stop)
+    meter = Meter(budget or Budget(), clock or SystemClock(), stop)
+    instance = build(problem)
     search = Search(instance, analytic(instance))
-    if not search.resting:
-        search.offer(descend(instance, search.place, meter))
-    return answer(search, meter.spent_s)
+    if search.resting:
+        return answer(search, meter.spent_s)
+    if search.under_threshold and isinstance(problem.goal, BalanceGoal):
+        instance = build(replace(problem, goal=RepairGoal()))
+        search = Search(instance, analytic(instance))
+    _search(search, meter)
+    blamed: tuple[str, ...] = ()
+    if search.value.hard and _booleans(instance) <= MOST_BOOLEANS:
+        from scheduler.solver.blame import blame
+
+        blamed = blame(problem)
+    return answer(search, meter.spent_s, blamed)
+
+
+def _search(search: Search, meter: Meter) -> None:
+    instance = search.instance
+    place = descend(instance, search.place, meter)
+    search.offer(place)
+    search.offer(evacuate(instance, place, meter))
+    if search.proven or meter.over() or not len(instance.movable):
+        return
+    # ortools takes most of a second to import: only when there is something left to prove or improve.
+    from scheduler.solver.neighbourhood import search_parts
+    from scheduler.solver.tiers import solve_all
+
+    if _booleans(instance) <= _most_booleans(search):
+        solve_all(search, meter)
+    if not meter.over() and not search.proven:
+        search_parts(search, meter)
+
+
+def _booleans(instance: Instance) -> int:
+    return int(instance.allowed.sum())
+
+
+def _most_booleans(search: Search) -> int:
+    """How large a model may be to be worth trying whole: squares are hard, the other tiers are not."""
+    value, bounds = search.value, search.bounds
+    only_balance = search.instance.goal.tier == "balance" and all(value[i] <= bounds[i] for i in range(4))
+    return MOST_SQUARED_BOOLEANS if only_balance else MOST_BOOLEANS

@@ -1,0 +1,69 @@
+"""Why hard rules cannot hold: a minimal set of rules and limits that cannot all be kept, by deletion."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from ortools.sat.python import cp_model
+
+from cluster.problem import Problem
+from cluster.rules import Enforcement
+from scheduler.solver.evaluate import HARD
+from scheduler.solver.instance import UNLIMITED, build
+from scheduler.solver.model import Model
+
+LIMITS, MAX_MOVES = "limits", "max_moves"
+CHECK_WORK = 0.5
+"""Deterministic seconds for one question; one not answered counts as possible, so what is left is truly to blame."""
+MOST_CHECKS = 60
+
+
+def blame(problem: Problem) -> tuple[str, ...]:
+    """Return rule titles, `limits` and `max_moves` that cannot hold together: without any one of them they could.
+
+    Empty when impossibility cannot be shown within the work allowed.
+    """
+    hard = [form.rule for form in problem.forms if form.enforcement is Enforcement.HARD]
+    others = [form.rule for form in problem.forms if form.enforcement is Enforcement.REPAIR]
+    parts = [LIMITS, MAX_MOVES, *others, *hard]
+    if not _impossible(problem, parts):
+        return ()
+    checks = 0
+    # Whole halves first: most rules have nothing to do with it.
+    size = max(1, len(parts) // 2)
+    while size >= 1:
+        start = 0
+        while start < len(parts) and checks < MOST_CHECKS:
+            without = parts[:start] + parts[start + size :]
+            checks += 1
+            if _impossible(problem, without):
+                parts = without
+            else:
+                start += size
+        size = size // 2
+    return tuple(sorted(parts))
+
+
+def _impossible(problem: Problem, parts: list[str]) -> bool:
+    """Tell whether it is proven that the hard rules among `parts` cannot all hold while the other parts are kept."""
+    kept = set(parts)
+    relaxed = replace(
+        problem,
+        forms=tuple(form for form in problem.forms if form.rule in kept),
+        max_moves=problem.max_moves if MAX_MOVES in kept else None,
+    )
+    instance = build(relaxed)
+    if LIMITS not in kept:
+        unlimited = np.full_like(instance.cap, UNLIMITED)
+        instance = replace(instance, cap=unlimited, headroom=unlimited, limit=unlimited)
+    columns = np.arange(len(instance.movable))
+    model = Model(instance, instance.home, columns, np.ones(len(instance.host_ids), dtype=np.bool_))
+    hard = model.tiers[HARD]
+    if not hard.variables:
+        return hard.constant > 0
+    model.cp.add(hard.expression == 0)
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.max_deterministic_time = CHECK_WORK
+    return bool(solver.solve(model.cp) == cp_model.INFEASIBLE)
