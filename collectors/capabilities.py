@@ -28,13 +28,11 @@ class HostAbilities:
     def cpu_need(self, virt_type: str, mode: str, model: str | None) -> str | None:
         """Return what a guest of this host needs of another's `cpu_models`; `None`: nothing that can be checked.
 
-        An emulated CPU runs anywhere, so a guest under another virtualisation than the host's own needs nothing.
+        An emulated CPU runs anywhere, so only a guest under KVM needs one.
         """
-        if virt_type != self.virt_type:
+        if virt_type != "kvm":
             return None
-        if mode in (PASSTHROUGH, "maximum"):
-            return self.own_cpu if virt_type == "kvm" else None
-        return model
+        return self.own_cpu if mode in (PASSTHROUGH, "maximum") else model
 
 
 def read_capabilities(text: str) -> HostAbilities:

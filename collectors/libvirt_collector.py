@@ -1,4 +1,4 @@
-"""The collector that asks a host's libvirt: a look is two bulk calls, and definitions only where something is new.
+"""The collector that asks a host's libvirt: a look is one bulk call, and definitions only where something is new.
 
 Works over any libvirt URI. On the host itself (an agent) it is given what the machine's own kernel says, too.
 """
@@ -6,7 +6,7 @@ Works over any libvirt URI. On the host itself (an agent) it is given what the m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from cluster.clock import Clock
@@ -16,6 +16,7 @@ from cluster.guest import Guest, Usage
 from cluster.host import Host
 from cluster.report import HostUsage, Observation
 from collectors import libvirt_reading as reading
+from collectors.definitions import Definitions
 from collectors.dirty_rate import DirtyRateSampler
 from collectors.disks import SharedStorage
 from collectors.domain_stats import (
@@ -27,15 +28,16 @@ from collectors.domain_stats import (
     memory_used_mib,
     usage,
 )
-from collectors.domain_xml import DomainFacts, read_domain
-from collectors.libvirt_reading import NodeTimes, ReadDomain, ReadHost, RunningDomain
+from collectors.libvirt_reading import NodeTimes, ReadHost, RunningDomain, RunningDomains
 from collectors.movability import RUNNING, Condition, why_not_now
 
-FIRST_GAP_S = 1.0
-DEFINITION_AGE_S = 60.0
+LEAST_GAP_S = 1.0
 HOST_AGE_S = 300.0
 NOTED_DELAY_RATIO = 0.2
-_MONITOR_SHARE = 0.4  # of the deadline, for each of two attempts
+SILENT_LOOKS = 3
+MOST_HUNG_ASKS = 6
+ASK_AGAIN_S = 60.0
+_SHARES = (0.4, 0.3)  # of the deadline, for each attempt to ask all QEMUs
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class LocalSources:
     shared_mounts: Callable[[], tuple[str, ...]] = tuple
     owners: Callable[[], Mapping[str, str]] = dict
     networks: Callable[[], tuple[str, ...] | None] = lambda: None
+    kill_switch: Callable[[], bool] = bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +74,6 @@ class CollectorOptions:
     dirty_rate_period_s: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A definition as last read, and when (monotonic)."""
-
-    domain_id: int
-    read_s: float
-    read: ReadDomain
-    facts: DomainFacts
-
-
 class LibvirtCollector:
     """Looks at one host over a `LibvirtConnection`. Not for use by several threads at once."""
 
@@ -98,12 +91,14 @@ class LibvirtCollector:
         self._options = options
         self._local = local
         self._dirty = DirtyRateSampler(options.dirty_rate_every_s, options.dirty_rate_period_s)
-        self._known: dict[str, _Known] = {}
+        self._definitions = Definitions(host_id)
         self._counters: dict[str, Counters] = {}
-        self._monitor: dict[str, Mapping[str, object]] = {}
+        self._stats: dict[str, Mapping[str, object]] = {}
         self._host: tuple[float, ReadHost] | None = None
         self._node: tuple[float, NodeTimes] | None = None
-        self._looked = False
+        self._ask_again_s = 0.0
+        self._counted_s: float | None = None
+        self._silent_looks: dict[str, int] = {}
         self._began_s = 0.0
         self._warnings: list[str] = []
 
@@ -113,10 +108,10 @@ class LibvirtCollector:
 
     def collect(self) -> Observation:
         """Look once; the first time twice, since rates need it. `HostUnreachableError` when libvirt does not answer."""
-        if not self._looked:
+        if self._counted_s is None:
             self._look()
-            self._looked = True
-            self._clock.sleep(FIRST_GAP_S)
+        if self._counted_s is not None:
+            self._clock.sleep(self._counted_s + LEAST_GAP_S - self._clock.monotonic_s())
         return self._look()
 
     def close(self) -> None:
@@ -124,24 +119,30 @@ class LibvirtCollector:
 
     def _look(self) -> Observation:
         self._began_s, self._warnings = self._clock.monotonic_s(), []
-        known = {(uuid, one.domain_id) for uuid, one in self._known.items()}
-        domains = self._connection.call(
-            "list its guests", lambda connection: reading.read_running(connection, known), self._left_s()
-        )
+        domains = self._read_guests()
         taken_at, at_s = self._clock.now(), self._clock.monotonic_s()
-        fresh = self._ask_monitors()
-        self._monitor = {uuid: fresh.get(uuid, self._monitor.get(uuid, {})) for uuid in domains.active}
         host = self._read_host()
-        self._refresh_definitions(domains.active, fresh, host)
-        most_millicores = host.cpus * 1000
+        self._definitions.refresh(
+            domains.active,
+            lambda: self._shared_storage(host),
+            self._clock.monotonic_s(),
+            lambda what, function: self._connection.call(what, function, self._left_s()),
+        )
+        # What QEMU last said of its memory and disks stands while it is busy; its counters do not.
+        self._stats = {
+            uuid: domain.stats if domain.answered else self._stats.get(uuid, domain.stats)
+            for uuid, domain in domains.active.items()
+        }
+        self._count_silent_looks(domains.active)
         before, self._counters = self._counters, {}
+        self._counted_s = at_s
         guests = []
-        for uuid in sorted(domains.active.keys() & self._known.keys()):
-            domain = domains.active[uuid]
-            stats = {**fresh.get(uuid, {}), **domain.stats}
-            self._counters[uuid] = counters(stats, domain.domain_id, at_s)
-            guests.append(self._guest(domain, before.get(uuid), most_millicores, host))
-        self._sample_dirty_rate(domains.active, fresh)
+        for uuid, domain in sorted(domains.active.items()):
+            if uuid not in self._definitions:
+                continue  # It ended between the calls.
+            self._counters[uuid] = counters(domain.stats, domain.domain_id, at_s)
+            guests.append(self._guest(domain, before.get(uuid), host))
+        self._sample_dirty_rate(domains.active)
         return Observation(
             taken_at=taken_at,
             host=self._host_facts(host, taken_at),
@@ -149,30 +150,45 @@ class LibvirtCollector:
             guests=tuple(guests),
             inactive=domains.inactive,
             warnings=tuple(self._warnings),
+            kill_switch=self._local is not None and self._local.kill_switch(),
         )
+
+    def _read_guests(self) -> RunningDomains:
+        """Make the bulk call; again on a new connection when a QEMU hangs, aside from all QEMUs as a last resort."""
+        known = set(self._definitions.runs())
+        pending = self._dirty.pending is not None
+        for share in _SHARES if self._may_ask() else ():
+            try:
+                return self._connection.call(
+                    "list its guests",
+                    lambda connection: reading.read_guests(connection, known, dirty_rate=pending),
+                    self._left_s(share),
+                )
+            except DeadlineError:
+                continue
+        domains = self._connection.call(
+            "list its guests", lambda connection: reading.read_guests_aside(connection, known), self._left_s()
+        )
+        self._ask_again_s = self._clock.monotonic_s() + ASK_AGAIN_S
+        self._warnings.append("the QEMU of some guests does not answer: memory and disk figures are old")
+        return domains
+
+    def _count_silent_looks(self, active: Mapping[str, RunningDomain]) -> None:
+        """Count for how many looks the QEMU of a guest has not answered; only of one that has before."""
+        self._silent_looks = {
+            uuid: 0 if domain.answered else self._silent_looks[uuid] + 1
+            for uuid, domain in active.items()
+            if domain.answered or uuid in self._silent_looks
+        }
+
+    def _may_ask(self) -> bool:
+        """Every hung call keeps a thread here and one in libvirtd, so with many of them QEMUs are asked rarely."""
+        return self._connection.hung_calls < MOST_HUNG_ASKS or self._clock.monotonic_s() >= self._ask_again_s
 
     def _left_s(self, share: float = 1.0) -> float:
         """Seconds that may still be spent on this look; never so few that nothing could answer."""
         left_s = self._options.deadline_s - (self._clock.monotonic_s() - self._began_s)
         return max(0.1, min(left_s, share * self._options.deadline_s))
-
-    def _ask_monitors(self) -> dict[str, Mapping[str, object]]:
-        """Ask the guests' QEMUs. One that hangs holds up the call; a second, on a new connection, passes it over."""
-        pending = self._dirty.pending is not None
-        for _ in range(2):
-            try:
-                return self._connection.call(
-                    "read the statistics of its guests",
-                    lambda connection: reading.read_monitor_stats(connection, pending),
-                    self._left_s(_MONITOR_SHARE),
-                )
-            except DeadlineError:
-                continue
-            except LibvirtError as error:
-                self._warnings.append(str(error))
-                return {}
-        self._warnings.append(f"host {self._host_id}: QEMU of some guests does not answer; memory and disk use unknown")
-        return {}
 
     def _read_host(self) -> ReadHost:
         now_s = self._clock.monotonic_s()
@@ -180,66 +196,30 @@ class LibvirtCollector:
             self._host = (now_s, self._connection.call("read its capabilities", reading.read_host, self._left_s()))
         return self._host[1]
 
-    def _refresh_definitions(
-        self, active: Mapping[str, RunningDomain], fresh: Mapping[str, object], host: ReadHost
-    ) -> None:
-        """Read definitions that are new, of another run, or old; a few old ones at a time, jobs at every look."""
-        now_s = self._clock.monotonic_s()
-        self._known = {uuid: one for uuid, one in self._known.items() if uuid in active}
-        wanted = {
-            uuid: uuid not in fresh
-            for uuid, domain in active.items()
-            if uuid not in self._known or self._known[uuid].domain_id != domain.domain_id or self._is_old(uuid, now_s)
-        }
-        if wanted:
-            read = self._connection.call(
-                "read the definitions of its guests",
-                lambda connection: reading.read_definitions(connection, wanted),
-                self._left_s(),
-            )
-            shared = self._shared_storage(host)
-            for uuid, definition in read.items():
-                self._learn(active[uuid], definition, shared, now_s)
-        at_work = [uuid for uuid, one in self._known.items() if one.read.job or one.read.backup]
-        if at_work := [uuid for uuid in at_work if uuid not in wanted and uuid in fresh]:
-            jobs = self._connection.call(
-                "read the jobs of its guests", lambda connection: reading.read_jobs(connection, at_work), self._left_s()
-            )
-            for uuid, (job, backup) in jobs.items():
-                known = self._known[uuid]
-                self._known[uuid] = replace(known, read=replace(known.read, job=job, backup=backup))
-
-    def _is_old(self, uuid: str, now_s: float) -> bool:
-        """Ages differ from guest to guest, so that not all are read again at one look."""
-        spread = int(uuid[:4], 16) / 0xFFFF if len(uuid) >= 4 and uuid[:4].isalnum() else 0.5
-        return now_s - self._known[uuid].read_s >= DEFINITION_AGE_S * (0.75 + spread / 2)
-
-    def _learn(self, domain: RunningDomain, definition: ReadDomain, shared: SharedStorage, now_s: float) -> None:
-        known = self._known.get(domain.uuid)
-        if known is not None and known.read.xml == definition.xml:
-            facts = known.facts
-        else:
-            try:
-                facts = read_domain(definition.xml, shared)
-            except ValueError as error:
-                # A guest that cannot be read cannot be left out either: it takes room that nobody would know of.
-                raise HostUnreachableError(
-                    f"host {self._host_id}: the definition of guest {domain.name} cannot be read: {error}"
-                ) from None
-        self._known[domain.uuid] = _Known(domain.domain_id, now_s, definition, facts)
-
     def _shared_storage(self, host: ReadHost) -> SharedStorage:
         mounts = self._local.shared_mounts() if self._local is not None else ()
         return SharedStorage(tuple(sorted({*self._options.shared_paths, *mounts})), host.pools)
 
-    def _guest(self, domain: RunningDomain, before: Counters | None, most_millicores: int, host: ReadHost) -> Guest:
-        known = self._known[domain.uuid]
-        facts, monitor = known.facts, self._monitor[domain.uuid]
+    def _guest(self, domain: RunningDomain, before: Counters | None, host: ReadHost) -> Guest:
+        known = self._definitions[domain.uuid]
+        facts, stats = known.facts, self._stats[domain.uuid]
         now = self._counters[domain.uuid]
-        sizes = disk_sizes_mib(monitor)
+        sizes = disk_sizes_mib(stats)
         unsized = next((disk.target for disk in facts.local_disks if disk.target not in sizes), "")
         owners = self._local.owners() if self._local is not None else {}
-        why_not = (*facts.why_not, *why_not_now(_condition(domain, known.read, owners.get(domain.name), unsized)))
+        condition = Condition(
+            state=domain.state,
+            reason=domain.reason,
+            answering=self._silent_looks.get(domain.uuid, 0) < SILENT_LOOKS,
+            persistent=known.read.persistent,
+            snapshots=known.read.snapshots,
+            backup=known.read.backup,
+            job=known.read.job,
+            block_job=known.read.block_job,
+            owner=owners.get(domain.name),
+            unsized_disk=unsized,
+        )
+        why_not = (*facts.why_not, *why_not_now(condition))
         waited = delay_ratio(before, now, facts.vcpus)
         if waited is not None and waited >= NOTED_DELAY_RATIO:
             self._warnings.append(f"guest {domain.name}: its vCPUs waited {waited:.0%} of the time for a CPU")
@@ -251,7 +231,7 @@ class LibvirtCollector:
             vcpus=facts.vcpus,
             memory_mib=facts.memory_mib,
             overhead_mib=self._options.overhead_mib,
-            usage=usage(before, now, memory_used_mib(monitor, facts.memory_mib), most_millicores),
+            usage=usage(before, now, memory_used_mib(stats, facts.memory_mib), host.cpus * 1000),
             dirty=self._dirty.known(domain.uuid, domain.domain_id),
             local_disk_mib=sum(sizes.get(disk.target, 0) for disk in facts.local_disks),
             hugepages_mib=facts.hugepages_mib,
@@ -266,18 +246,19 @@ class LibvirtCollector:
             migration=facts.metadata.migration,
         )
 
-    def _sample_dirty_rate(
-        self, active: Mapping[str, RunningDomain], fresh: Mapping[str, Mapping[str, object]]
-    ) -> None:
+    def _sample_dirty_rate(self, active: Mapping[str, RunningDomain]) -> None:
         self._dirty.keep_only(active)
         now_s = self._clock.monotonic_s()
         if (pending := self._dirty.pending) is not None:
-            self._dirty.finished(measured_dirty(fresh.get(pending, {}), self._dirty.period_s), now_s)
+            self._dirty.finished(measured_dirty(active[pending].stats, self._dirty.period_s), now_s)
             return
         candidates = {
             uuid: domain.domain_id
             for uuid, domain in active.items()
-            if uuid in fresh and domain.state == RUNNING and not self._known[uuid].read.job
+            if domain.answered
+            and domain.state == RUNNING
+            and uuid in self._definitions
+            and not self._definitions[uuid].read.job
         }
         guest = self._dirty.next(candidates, now_s)
         if guest is None:
@@ -344,18 +325,4 @@ def sum_of_guests(guests: list[Guest], memory_mib: int) -> HostUsage:
         memory_available_mib=max(0, memory_mib - sum(guest.memory_demand_mib for guest in guests)),
         net_mbit_s=sum(net) if len(net) == len(uses) else None,
         disk_mib_s=sum(disk) if len(disk) == len(uses) else None,
-    )
-
-
-def _condition(domain: RunningDomain, read: ReadDomain, owner: str | None, unsized: str) -> Condition:
-    return Condition(
-        state=domain.state,
-        reason=domain.reason,
-        persistent=read.persistent,
-        snapshots=read.snapshots,
-        backup=read.backup,
-        job=read.job,
-        block_job=read.block_job,
-        owner=owner,
-        unsized_disk=unsized,
     )

@@ -1,8 +1,8 @@
 """The calls a look makes into libvirt. Each function runs on a connection's worker and returns plain data.
 
-Statistics come in two calls. `read_running` asks only for what libvirtd knows by itself, so a guest whose QEMU hangs
-cannot hold it up. `read_monitor_stats` asks the QEMUs too; with NOWAIT it passes over a guest whose monitor is busy,
-so a hung QEMU stops only the one call that first meets it.
+`read_guests` is the one bulk call of a look. libvirt waits for a QEMU without limit, so a guest that hangs stops the
+call that first meets it; NOWAIT makes later calls pass over that guest, whose monitor stays busy with the first.
+`read_guests_aside` is for when many hang: it asks no QEMU at all.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_STATE_KEYS = ("state", "reason")
 _ACTIVE_POOLS = 2  # VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE
 _NET_DEVICES = 16  # VIR_CONNECT_LIST_NODE_DEVICES_CAP_NET
 _ACTIVE_NETWORKS = 2  # VIR_CONNECT_LIST_NETWORKS_ACTIVE
@@ -59,6 +60,11 @@ class RunningDomain:
     state: int
     reason: int
     stats: Mapping[str, object]
+
+    @property
+    def answered(self) -> bool:
+        """Its QEMU was asked and has answered."""
+        return "balloon.rss" in self.stats or "balloon.last-update" in self.stats
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,33 +106,24 @@ class NodeTimes:
     available_mib: int | None = None
 
 
-def read_running(connection: libvirt.virConnect, known: Collection[tuple[str, int]]) -> RunningDomains:
-    """List active domains with the statistics that need no QEMU, and the ids of inactive ones.
+def read_guests(
+    connection: libvirt.virConnect, known: Collection[tuple[str, int]], *, dirty_rate: bool
+) -> RunningDomains:
+    """List active domains with all their statistics, and the ids of inactive ones.
 
-    `known` are the (uuid, libvirt id) seen running here before: they cannot be arriving.
+    A guest whose QEMU hangs holds this up. Once such a call is under way, the next passes that guest over, with what
+    libvirtd knows by itself. `known` are the (uuid, libvirt id) seen running here before: they cannot be arriving.
     """
     import libvirt
 
-    wanted = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_INTERFACE
-    rows = connection.getAllDomainStats(wanted, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE)
-    active = {}
-    for domain, stats in rows:
-        state, reason = int(stats.get("state.state", 0)), int(stats.get("state.reason", 0))
-        if domain.ID() < 0 or (state == PAUSED and _runs_elsewhere(domain, reason, known)):
-            continue
-        if "cpu.time" not in stats and "cpu.user" not in stats:
-            stats = stats | {"cpu.time": int(domain.info()[4])}
-        uuid = str(domain.UUIDString())
-        active[uuid] = RunningDomain(uuid, int(domain.ID()), str(domain.name()), state, reason, stats)
-    inactive = connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_INACTIVE)
-    return RunningDomains(active, tuple(sorted(str(domain.UUIDString()) for domain in inactive)))
-
-
-def read_monitor_stats(connection: libvirt.virConnect, dirty_rate: bool) -> dict[str, Mapping[str, object]]:
-    """Return memory, vCPU, disk and (if asked) dirty-rate statistics by uuid; nothing for a guest that is busy."""
-    import libvirt
-
-    wanted = libvirt.VIR_DOMAIN_STATS_BALLOON | libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_BLOCK
+    wanted = (
+        libvirt.VIR_DOMAIN_STATS_STATE
+        | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
+        | libvirt.VIR_DOMAIN_STATS_INTERFACE
+        | libvirt.VIR_DOMAIN_STATS_BALLOON
+        | libvirt.VIR_DOMAIN_STATS_VCPU
+        | libvirt.VIR_DOMAIN_STATS_BLOCK
+    )
     if dirty_rate:
         wanted |= libvirt.VIR_DOMAIN_STATS_DIRTYRATE
     flags = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
@@ -136,7 +133,16 @@ def read_monitor_stats(connection: libvirt.virConnect, dirty_rate: bool) -> dict
         if error.get_error_code() not in (NO_SUPPORT, INVALID_ARG):
             raise
         rows = connection.getAllDomainStats(wanted, flags)
-    return {str(domain.UUIDString()): stats for domain, stats in rows}
+    return _domains(connection, rows, known)
+
+
+def read_guests_aside(connection: libvirt.virConnect, known: Collection[tuple[str, int]]) -> RunningDomains:
+    """List active domains with what libvirtd knows without asking any QEMU: state, CPU time, network counters."""
+    import libvirt
+
+    wanted = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_INTERFACE
+    rows = connection.getAllDomainStats(wanted, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE)
+    return _domains(connection, rows, known)
 
 
 def read_definitions(connection: libvirt.virConnect, busy_by_uuid: Mapping[str, bool]) -> dict[str, ReadDomain]:
@@ -220,6 +226,26 @@ def _supported(read: Callable[[], T]) -> T | None:
         if error.get_error_code() in (NO_SUPPORT, INVALID_ARG, NO_CONNECT, OPERATION_UNSUPPORTED):
             return None
         raise
+
+
+def _domains(
+    connection: libvirt.virConnect,
+    rows: list[tuple[libvirt.virDomain, dict[str, object]]],
+    known: Collection[tuple[str, int]],
+) -> RunningDomains:
+    import libvirt
+
+    active = {}
+    for domain, stats in rows:
+        state, reason = (value if isinstance(value := stats.get(f"state.{key}"), int) else 0 for key in _STATE_KEYS)
+        if domain.ID() < 0 or (state == PAUSED and _runs_elsewhere(domain, reason, known)):
+            continue
+        if "cpu.time" not in stats:
+            stats["cpu.time"] = int(domain.info()[4])
+        uuid = str(domain.UUIDString())
+        active[uuid] = RunningDomain(uuid, int(domain.ID()), str(domain.name()), state, reason, stats)
+    inactive = connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_INACTIVE)
+    return RunningDomains(active, tuple(sorted(str(domain.UUIDString()) for domain in inactive)))
 
 
 def _runs_elsewhere(domain: libvirt.virDomain, reason: int, known: Collection[tuple[str, int]]) -> bool:

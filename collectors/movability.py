@@ -41,6 +41,7 @@ class Condition:
 
     state: int = RUNNING
     reason: int = 0
+    answering: bool = True
     persistent: bool = True
     snapshots: int = 0
     backup: bool = False
@@ -187,6 +188,11 @@ def not_running(guest: Condition) -> str | None:
     return f"is {_STATES[guest.state]}" if guest.state in _STATES else None
 
 
+def silent_qemu(guest: Condition) -> str | None:
+    """Its QEMU hangs, so it could not be told to move."""
+    return None if guest.answering else "its QEMU does not answer"
+
+
 def transient_domain(guest: Condition) -> str | None:
     """A domain without a definition belongs to whoever created it, and would be gone for good if it stopped."""
     return None if guest.persistent else "is transient (not defined on its host)"
@@ -243,6 +249,7 @@ FROM_XML: tuple[Callable[[Definition], str | None], ...] = (
 
 FROM_STATE: tuple[Callable[[Condition], str | None], ...] = (
     not_running,
+    silent_qemu,
     cluster_resource,
     transient_domain,
     snapshots,

@@ -273,6 +273,8 @@ _HOST = Record(
         "uri": Plain(_read_uri, str),
         "migration_address": TEXT,
         "migration_mbit_s": _or_none(_POSITIVE),
+        "cpu_millicores": _or_none(whole(1)),
+        "memory_mib": _or_none(whole(1)),
         "net_mbit_s": _or_none(AMOUNT),
         "disk_mib_s": _or_none(AMOUNT),
         "mode": choice(Mode),

@@ -162,6 +162,8 @@ class HostSettings:
     uri: str = ""
     migration_address: str = ""
     migration_mbit_s: float | None = None
+    cpu_millicores: int | None = None
+    memory_mib: int | None = None
     net_mbit_s: float | None = None
     disk_mib_s: float | None = None
     mode: Mode = Mode.ACT

@@ -37,6 +37,7 @@ OPERATION_UNSUPPORTED = 84
 NO_DOMAIN_BACKUP = 104
 
 MOST_HUNG_CALLS = 8
+FREE_FAILURES = 3
 LONGEST_BACKOFF_S = 30.0
 KEEPALIVE_INTERVAL_S = 5
 KEEPALIVE_COUNT = 3
@@ -244,8 +245,10 @@ class LibvirtConnection:
         with self._lock:
             self._failures += 1
             self._last_error = message
-            # The first failure costs no pause: a fresh connection often does what a stuck one cannot.
-            pause_s = 0.0 if self._failures == 1 else min(LONGEST_BACKOFF_S, 2.0 ** (self._failures - 2))
+            # The first ones cost no pause: a fresh connection often does what a stuck one cannot.
+            pause_s = min(LONGEST_BACKOFF_S, 2.0 ** (self._failures - FREE_FAILURES - 1))
+            if self._failures <= FREE_FAILURES:
+                pause_s = 0.0
             self._next_try_s = self._clock.monotonic_s() + pause_s
 
 
