@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster.connections.libvirt_connection import INVALID_ARG, NO_DOMAIN
+from cluster.connections.libvirt_connection import INVALID_ARG, NO_DOMAIN, OPERATION_INVALID
 from cluster.guest import MigrationPolicy
 from executors.protocol import Presence
 
@@ -97,9 +97,15 @@ def job(connection: libvirt.virConnect, guest: str) -> JobView:
     import libvirt
 
     domain = find(connection, guest)
-    if domain is None or not domain.isActive():
-        return JobView(out=False)
-    statistics = domain.jobStats()
+    try:
+        if domain is None or not domain.isActive():
+            return JobView(out=False)
+        statistics = domain.jobStats()
+    except libvirt.libvirtError as error:
+        # It left between two calls; on a receiving host there are no figures.
+        if error.get_error_code() in (NO_DOMAIN, OPERATION_INVALID, _OPERATION_UNSUPPORTED):
+            return JobView(out=False)
+        raise
     if statistics.get("operation") != libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT or not statistics.get("type"):
         return JobView(out=False)
     sent, left = int(statistics.get("data_processed", 0)), int(statistics.get("data_remaining", 0))
@@ -120,18 +126,17 @@ def abort(connection: libvirt.virConnect, guest: str) -> None:
     """Stop the outgoing migration, unless it is in post-copy: the guest's memory is then on both hosts."""
     import libvirt
 
-    if not job(connection, guest).out:
+    domain = find(connection, guest)
+    if domain is None or not job(connection, guest).out:
         return
-    domain = connection.lookupByUUIDString(guest)
     after = (libvirt.VIR_DOMAIN_PAUSED_POSTCOPY, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED)
-    state, reason = domain.state()
-    if state == libvirt.VIR_DOMAIN_PAUSED and reason in after:
-        return
     try:
-        domain.abortJob()
+        state, reason = domain.state()
+        if state != libvirt.VIR_DOMAIN_PAUSED or reason not in after:
+            domain.abortJob()
     except libvirt.libvirtError as error:
         # It ended by itself meanwhile.
-        if error.get_error_code() not in (libvirt.VIR_ERR_OPERATION_INVALID, NO_DOMAIN):
+        if error.get_error_code() not in (OPERATION_INVALID, NO_DOMAIN):
             raise
 
 

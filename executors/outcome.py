@@ -18,10 +18,11 @@ _GONE = frozenset({Presence.STOPPED, Presence.ABSENT})
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a look says of a step: its state and a sentence for people."""
+    """What a look says of a step: its state and a sentence for people. `passing`: maybe only for a moment."""
 
     state: StepState
     text: str
+    passing: bool = False
 
 
 def settle(step: Migrate, sighting: Sighting, progress: Progress) -> Verdict:
@@ -86,9 +87,8 @@ def _arrived(step: Migrate, sighting: Sighting) -> Verdict:
     if not sighting.answering:
         return Verdict(StepState.UNRESOLVED, f"the guest runs on {step.target}, but its QEMU does not answer")
     if sighting.source is Presence.STOPPED:
-        return Verdict(
-            StepState.DONE, f"runs on {step.target}; a stopped definition is left on {step.source}: remove it there"
-        )
+        left = f"runs on {step.target}; a stopped definition is left on {step.source}: remove it there"
+        return Verdict(StepState.DONE, left, passing=True)
     return Verdict(StepState.DONE, f"runs on {step.target}")
 
 

@@ -108,7 +108,7 @@ class MigrationWatch:
         self, step: Migrate, record: StepRecord, watched: _Watched, verdict: Verdict, over: Progress, now_s: float
     ) -> Seen:
         """Take a good end at once, a bad or unclear one only when it is still so after a while."""
-        if verdict.state is StepState.DONE:
+        if verdict.state is StepState.DONE and not verdict.passing:
             return self._bring_along(step, record, watched, verdict, over, now_s)
         doubt = ""
         if watched.doubt is not verdict.state:
@@ -116,6 +116,8 @@ class MigrationWatch:
         patience_s = self.settle_s if verdict.state is StepState.UNRESOLVED else self.confirm_s
         if now_s - watched.doubt_since_s < patience_s:
             return Seen(StepState.RUNNING, verdict.text, over, doubt)
+        if verdict.state is StepState.DONE:
+            return self._bring_along(step, record, watched, verdict, over, now_s)
         return Seen(verdict.state, verdict.text, over)
 
     def _bring_along(
