@@ -257,12 +257,13 @@ class World:
 
     # -- how time passes -----------------------------------------------------------------------------------------------
     def _catch_up(self, to_s: float) -> None:
-        while (at_s := self._next_event_s()) <= to_s:
+        while (at_s := self.next_event_s()) <= to_s:
             self._t = max(self._t, at_s)
             self._one_moment()
         self._t = max(self._t, to_s)
 
-    def _next_event_s(self) -> float:
+    def next_event_s(self) -> float:
+        """Return when something happens next, in seconds since the world began; at the latest its next look at loads."""
         return min(
             self._pending[0].at_s if self._pending else math.inf,
             min((host.power.done_s for host in self.hosts.values()), default=math.inf),
