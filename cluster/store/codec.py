@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from cluster.errors import InputError
 from cluster.formats.plan_file import read_plan
-from cluster.plan import JournalEntry, PlanRecord, PlanState, StepRecord, StepState
+from cluster.plan import JournalEntry, Plan, PlanRecord, PlanState, StepRecord, StepState
 from cluster.store.protocol import Command
 
 
@@ -124,11 +125,17 @@ def read_mark(text: str) -> str:
 def read_plan_record(text: str, state: str, why: str, steps: Mapping[str, str]) -> PlanRecord:
     """Return a plan's record from its plan file, its state and the records of its steps."""
     try:
-        plan = read_plan(text, "store")
+        plan = _read_plan(text)
         records = {step: read_step_record(record) for step, record in steps.items()}
         return PlanRecord(plan, PlanState(state), records, why)
     except (InputError, ValueError) as error:
         raise UnreadableError(f"a plan: {error}") from error
+
+
+@lru_cache(maxsize=16)
+def _read_plan(text: str) -> Plan:
+    """Return a plan from its file; whoever follows a plan asks for the same one again and again."""
+    return read_plan(text, "store")
 
 
 def _text(value: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from weakref import WeakMethod
 
 from cluster.errors import InputError, RefusedError, StoreUnavailableError
 from cluster.store.server import RedisServer
@@ -73,6 +74,8 @@ class PrivateRedis:
         self._starting = threading.Lock()  # either a process is started before stop() looks for it, or none is
         self._started = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="private-redis", daemon=True)
+        forget = WeakMethod(self._forget)
+        os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
     def start(self, timeout_s: float) -> None:
         """Start the server and wait until it answers."""
@@ -103,6 +106,10 @@ class PrivateRedis:
         if self._keeper.ident is not None:
             self._end()
             self._keeper.join()
+        self._forget()
+
+    def _forget(self) -> None:
+        """In a forked child: the server is the parent's, to be ended by it, and locked no longer than it lives."""
         for lock in (self._server_lock, self._owner_lock):
             if lock >= 0:
                 os.close(lock)

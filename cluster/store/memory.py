@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from cluster.plan import JournalEntry, Migrate, Plan, PlanRecord, PlanState, Ste
 from cluster.report import Report
 from cluster.store import refusals
 from cluster.store.bounds import COMMAND_SEEN_S, JOURNAL_KEPT, PLANS_KEPT
-from cluster.store.protocol import Command, Lease
+from cluster.store.protocol import Command, Lease, Sample
 
 
 @dataclass
@@ -76,9 +76,14 @@ class MemoryStore:
             return tuple(self._reports[host][0] for host in sorted(self._reports))
 
     def record_usage(self, guest: str, metric: Metric, at: datetime, value: int) -> None:
-        refusals.check_sample(value)
+        self.record_samples((Sample(guest, metric, at, value),))
+
+    def record_samples(self, samples: Sequence[Sample]) -> None:
+        refusals.check_samples(samples)
         with self._lock:
-            self._rings[guest, metric] = with_sample(self._rings.get((guest, metric), b""), at, value)
+            for sample in samples:
+                ring = sample.guest, sample.metric
+                self._rings[ring] = with_sample(self._rings.get(ring, b""), sample.at, sample.value)
 
     def usage(self, guest: str, metric: Metric) -> UsageRing:
         with self._lock:

@@ -7,7 +7,7 @@ journal method is on disk when the call returns (Redis: `appendfsync always`, `n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -36,12 +36,25 @@ class Command:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One figure of a guest's usage, in its metric's unit, to be recorded."""
+
+    guest: str
+    metric: Metric
+    at: datetime
+    value: int
+
+
 class Store(Protocol):
     """Shared memory of agents, schedulers and people."""
 
     # -- reports ---------------------------------------------------------------------------------------------------
     def put_report(self, report: Report, ttl_s: float) -> bool:
-        """Keep a host's report until it expires. Return false, changing nothing, when a newer one is held."""
+        """Keep a host's report until it expires. Return false, changing nothing, when a newer one is held.
+
+        The same report again changes nothing either, and returns true: it is held.
+        """
 
     def reports(self) -> tuple[Report, ...]:
         """Return the reports that have not expired, by host id."""
@@ -50,12 +63,19 @@ class Store(Protocol):
     def record_usage(self, guest: str, metric: Metric, at: datetime, value: int) -> None:
         """Add a sample to its 5-minute slot (the slot's figure is the mean of its samples). O(1) whatever is held."""
 
+    def record_samples(self, samples: Sequence[Sample]) -> None:
+        """Record many samples, each as `record_usage` would, in few journeys; atomic one by one, not as a whole."""
+
     def usage(self, guest: str, metric: Metric) -> UsageRing:
         """Return four weeks of slots, read in one piece; empty when nothing was recorded."""
 
     # -- leadership ------------------------------------------------------------------------------------------------
     def acquire_lease(self, holder: str, ttl_s: float) -> Lease | None:
-        """Take or renew leadership. A new holder gets a greater token. `None`: somebody else holds it."""
+        """Take or renew leadership. A new holder gets a greater token. `None`: somebody else holds it.
+
+        `holder` names one process: two that share a name share the lease. After expiry even the same holder gets a
+        greater token.
+        """
 
     def release_lease(self, lease: Lease) -> None:
         """Give leadership up, if still held."""
@@ -65,7 +85,7 @@ class Store(Protocol):
         """Write a plan down as `waiting` or `active`. `ConflictError` while another is under way, or id known."""
 
     def set_plan_state(self, plan: str, state: PlanState, token: int, at: datetime, why: str) -> None:
-        """Move a plan on. `ConflictError` for an unknown or ended plan, or a second active one."""
+        """Move a plan on. `ConflictError` for an unknown or ended plan, a second one under way, or back to waiting."""
 
     def write_step(self, plan: str, step: str, expected: StepState, record: StepRecord) -> None:
         """Change a step's record, if its state is `expected` (else `ConflictError`); token is the record's.
@@ -90,7 +110,11 @@ class Store(Protocol):
         """Return when each guest was last moved by us."""
 
     def unresolved(self) -> Mapping[str, str]:
-        """Return guests (id to sentence) whose last step is `unresolved`: nothing may touch them."""
+        """Return guests (id to sentence) whose last step is `unresolved`: nothing may touch them.
+
+        The mark is lifted by `resolve`, or when the step that made it is written in another state; never by another
+        step, which says nothing of where the guest runs.
+        """
 
     def resolve(self, guest: str, by: str, at: datetime) -> None:
         """Lift a guest's `unresolved` mark: an operator has looked."""
@@ -103,7 +127,7 @@ class Store(Protocol):
         """Return all flags, by name."""
 
     def push_command(self, command: Command) -> None:
-        """Queue a command for the leader."""
+        """Queue a command for the leader. One with an id pushed within the last day changes nothing."""
 
     def take_commands(self) -> tuple[Command, ...]:
         """Take all queued commands, oldest first, each exactly once."""

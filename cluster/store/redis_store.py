@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -23,13 +23,14 @@ from cluster.plan import JournalEntry, Migrate, Plan, PlanRecord, PlanState, Ste
 from cluster.report import Report
 from cluster.store import codec, refusals
 from cluster.store.bounds import COMMAND_SEEN_S, JOURNAL_KEPT, PLANS_KEPT
-from cluster.store.protocol import Command, Lease
+from cluster.store.protocol import Command, Lease, Sample
 from cluster.store.server import ROOT, RedisServer
 
 _log = logging.getLogger(__name__)
 
 _RING_TTL_S = SLOTS * SLOT_S
 _TAKEN_TTL_S = 600
+_SAMPLES_AT_ONCE = 500  # others wait for a script: some milliseconds
 
 
 class RedisStore:
@@ -63,9 +64,15 @@ class RedisStore:
         return tuple(found)
 
     def record_usage(self, guest: str, metric: Metric, at: datetime, value: int) -> None:
-        refusals.check_sample(value)
-        ring = f"{guest}:{metric}"
-        self._server.run("record_usage", SLOTS, _milliseconds(_RING_TTL_S), ring, slot_of(at), value)
+        self.record_samples((Sample(guest, metric, at, value),))
+
+    def record_samples(self, samples: Sequence[Sample]) -> None:
+        refusals.check_samples(samples)
+        for first in range(0, len(samples), _SAMPLES_AT_ONCE):
+            arguments: list[str | int] = []
+            for sample in samples[first : first + _SAMPLES_AT_ONCE]:
+                arguments += [f"{sample.guest}:{sample.metric}", slot_of(sample.at), sample.value]
+            self._server.run("record_usage", SLOTS, _milliseconds(_RING_TTL_S), *arguments)
 
     def usage(self, guest: str, metric: Metric) -> UsageRing:
         return UsageRing(self._server.call("GET", f"{ROOT}usage:{guest}:{metric}") or b"")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cluster.errors import ConflictError, FencedError
 from cluster.plan import PlanState, StepState
+from cluster.store.protocol import Sample
 
 OPENING = frozenset({PlanState.WAITING, PlanState.ACTIVE})
 """States a plan may be opened in."""
@@ -62,10 +65,11 @@ def check_opening(plan: str, state: PlanState) -> None:
         raise ValueError(f"plan {plan} cannot be opened as {state}")
 
 
-def check_sample(value: int) -> None:
+def check_samples(samples: Sequence[Sample]) -> None:
     """Raise `ValueError`, a caller's mistake, for a usage below zero: unknown is not recorded at all."""
-    if value < 0:
-        raise ValueError(f"usage {value} is below zero")
+    for sample in samples:
+        if sample.value < 0:
+            raise ValueError(f"usage {sample.value} of guest {sample.guest} is below zero")
 
 
 def sentence(plan: str, step: str, detail: str) -> str:

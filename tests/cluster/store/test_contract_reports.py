@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from cluster.history import SLOT_S, Metric, slot_of
-from cluster.store.protocol import Command
+from cluster.store.protocol import Command, Sample
 from tests.cluster.store.builders import at, report
 from tests.cluster.store.harness import START, Harness
 
@@ -98,10 +98,23 @@ def test_guests_and_metrics_have_their_own_rings(harness: Harness) -> None:
     assert harness.store.usage("h", CPU).last_slot == 0
 
 
+def test_many_samples_are_recorded_like_one_by_one(harness: Harness) -> None:
+    """More samples than fit one journey, several of one slot among them, end in the same rings as single ones."""
+    samples = [Sample(f"g{n % 400}", CPU, START + timedelta(seconds=n // 600 * SLOT_S), n) for n in range(1300)]
+    harness.store.record_samples(samples)
+    harness.store.record_samples([])
+    for sample in samples:
+        harness.store.record_usage(f"single-{sample.guest}", CPU, sample.at, sample.value)
+    for number in range(400):
+        ring = harness.other.usage(f"g{number}", CPU)
+        assert ring == harness.other.usage(f"single-g{number}", CPU)
+        assert ring.last_slot > 0
+
+
 def test_a_usage_below_zero_is_a_mistake(harness: Harness) -> None:
     """Nothing is recorded for a figure that cannot be."""
     with pytest.raises(ValueError, match="below zero"):
-        harness.store.record_usage("g", CPU, START, -1)
+        harness.store.record_samples([Sample("g", CPU, START, 1), Sample("g", CPU, START, -1)])
     assert harness.store.usage("g", CPU).last_slot == 0
 
 

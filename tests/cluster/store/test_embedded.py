@@ -28,7 +28,7 @@ from tests.cluster.store.redis_process import PROGRAM, WHY_SKIPPED, client_of
 
 ROOT = Path(__file__).resolve().parents[3]
 OWNER = """
-import sys, time
+import os, sys, time
 from cluster.clock import SystemClock
 from cluster.config.settings import StoreSettings
 from cluster.plan import PlanState
@@ -38,6 +38,11 @@ from tests.cluster.store.harness import START
 store = open_store(StoreSettings(directory=sys.argv[1]), SystemClock(), own=True)
 store.open_plan(plan("p"), PlanState.ACTIVE, store.acquire_lease("one", 60).token, START)
 print("ready", flush=True)
+if sys.argv[2] != "none":
+    if os.fork() == 0:
+        if sys.argv[2] == "closes":
+            store.close()
+        print(os.getpid(), flush=True)
 time.sleep(60)
 """
 
@@ -88,9 +93,9 @@ def wait_until_gone(pid: int) -> None:
     raise AssertionError(f"process {pid} is still there")
 
 
-def owner_process(settings: StoreSettings) -> subprocess.Popen[str]:
-    """Start another process that owns the store and has an active plan in its journal."""
-    command = [sys.executable, "-c", OWNER, settings.directory]
+def owner_process(settings: StoreSettings, worker: str = "none") -> subprocess.Popen[str]:
+    """Start another process that owns the store and has an active plan in its journal, and perhaps a forked worker."""
+    command = [sys.executable, "-c", OWNER, settings.directory, worker]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -147,6 +152,24 @@ def test_the_next_owner_need_not_wait_for_the_old_server(settings: StoreSettings
 
 @pytest.mark.redis
 @needs_redis
+@pytest.mark.parametrize("does", ["closes", "nothing"])
+def test_a_forked_worker_neither_ends_nor_keeps_the_server(settings: StoreSettings, does: str) -> None:
+    """A worker's close ends nothing, and a worker that outlives its killed owner does not hold the directory."""
+    owner = owner_process(settings, worker=does)
+    assert owner.stdout is not None
+    worker = int(owner.stdout.readline())
+    pid = pid_of_server(settings)
+    owner.kill()
+    wait_until_gone(pid)
+    store = opened(settings, own=True)
+    assert store.active_plan() is not None
+    assert Path(f"/proc/{worker}").exists(), "the worker was to outlive its owner"
+    os.kill(worker, signal.SIGKILL)
+    store.close()
+
+
+@pytest.mark.redis
+@needs_redis
 def test_a_server_left_over_without_its_owner_is_ended(
     settings: StoreSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +180,7 @@ def test_a_server_left_over_without_its_owner_is_ended(
     orphan.start(2.0)
     store = opened(settings, own=False)
     store.set_flag("paused", "x")
+    store.close()
     os.close(orphan._owner_lock)  # as if its owner had died: the server alone goes on
     os.close(orphan._server_lock)
     orphan._owner_lock = -1
