@@ -35,7 +35,7 @@ class Harness:
     store: Store
     other: Store
     pass_s: Callable[[float], None]
-    short_s: float = 0.1
+    short_s: float = 0.25
     long_s: float = 60.0
 
     def expire(self) -> None:
