@@ -2,10 +2,12 @@
 
 The loop is whatever a factory returns, so nothing here knows how it is built. Each line of the log is
 `H:MM:SS WHO text`, WHO being `world` (what truly happened), `loop` (what it said) or `person` (what was asked of it).
+Plans are named P1, P2, ... in the order they are spoken of.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +22,7 @@ from simulator.scenario_file import load_scenario
 from simulator.world import World
 
 _LEAST_TURN_S = 0.01
+_PLAN_ID = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
 
 
 class Loop(Protocol):
@@ -67,6 +70,7 @@ class _Replay:
         self._scenario = scenario
         self._factory = loop_factory
         self._switch = switch
+        self._plans: dict[str, str] = {}
         self._clock = SimClock(scenario.start)
         self._world = scenario.world(self._clock)
         self._settings = scenario.settings_for(self._world)
@@ -112,6 +116,7 @@ class _Replay:
 
     def _write(self, at_s: float, who: str, text: str) -> None:
         whole = int(at_s)
+        text = _PLAN_ID.sub(lambda found: self._plans.setdefault(found[0], f"P{len(self._plans) + 1}"), text)
         self.log.append(f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d} {who:6} {text}")
 
 

@@ -263,7 +263,7 @@ class World:
         self._t = max(self._t, to_s)
 
     def next_event_s(self) -> float:
-        """Return when something happens next, in seconds since the world began; at the latest its next look at loads."""
+        """Return when something happens next, in world seconds; at the latest its next look at loads."""
         return min(
             self._pending[0].at_s if self._pending else math.inf,
             min((host.power.done_s for host in self.hosts.values()), default=math.inf),
