@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cluster.limits import Resource, demand, limit, room
-from cluster.problem import DrainGoal, Problem
+from cluster.problem import DrainGoal, Problem, RepairGoal
 from cluster.rules import Enforcement
 from scheduler.solver.forms import ArrayForm, Bools, Index, Ints, Masked, MoveCap, lower
 from scheduler.solver.goal import PPM, GoalArrays
@@ -127,6 +127,9 @@ def build(problem: Problem) -> Instance:
 
     lowered = [lower(form, guest_index, host_ids) for form in problem.forms]
     forms = tuple(form for form in lowered if isinstance(form, ArrayForm))
+    if isinstance(problem.goal, RepairGoal):
+        # Repair has no goal that soft rules could be part of.
+        forms = tuple(form for form in forms if form.binding)
     overloaded = plannable & (use > limits).any(axis=1)
     movable, allowed = _movable(problem, guest_index, host_index, home, target, forms, overloaded)
     mib = np.array([guest.memory_mib for guest in guests], dtype=np.int64)

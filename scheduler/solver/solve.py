@@ -57,7 +57,7 @@ def _search(search: Search, meter: Meter) -> None:
     place = descend(instance, search.place, meter)
     search.offer(place)
     search.offer(evacuate(instance, place, meter))
-    if search.proven or meter.over() or not len(instance.movable):
+    if search.proven or meter.over():
         return
     # ortools takes most of a second to import: only when there is something left to prove or improve.
     from scheduler.solver.neighbourhood import search_parts

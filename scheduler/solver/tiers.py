@@ -29,8 +29,11 @@ def solve_all(search: Search, meter: Meter) -> bool:
     for tier in range(TIERS):
         expression = model.tiers[tier].expression
         if search.bounds[tier] < search.value[tier]:
-            if meter.over() or not model.tiers[tier].variables:
+            if meter.over():
                 return True
+            if not model.tiers[tier].variables:
+                search.raise_bound(tier, search.value[tier])
+                continue
             status, bound = minimise(model, tier, search, meter, meter.left)
             if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
                 return False

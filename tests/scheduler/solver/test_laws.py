@@ -1,0 +1,151 @@
+"""What holds for every answer of the solver, on random tiny problems of every policy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import Phase, assume, given, settings
+from hypothesis import strategies as st
+
+from cluster.clock import SystemClock
+from cluster.plan import Status
+from cluster.problem import Problem
+from cluster.rules import Enforcement
+from cluster.snapshot import Snapshot
+from scheduler.solver.bound import analytic
+from scheduler.solver.evaluate import why_not_valid
+from scheduler.solver.instance import Instance, build
+from scheduler.solver.meter import Budget, Meter
+from scheduler.solver.search import Search
+from scheduler.solver.solve import _search, solve
+from tests.scheduler.solver.brute import ENOUGH, every_valid, is_tiny, moved_to, problem_of, problems
+
+POLICIES = ("repair", "balance", "consolidate", "drain")
+FEW = settings(max_examples=40, deadline=None, phases=[Phase.generate])
+
+
+def searched(problem: Problem) -> Search:
+    """The state of a search with work enough to prove what is tiny."""
+    instance = build(problem)
+    search = Search(instance, analytic(instance))
+    _search(search, Meter(ENOUGH, SystemClock(), None))
+    return search
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@FEW
+@given(data=st.data())
+def test_search_proves_what_trying_everything_finds(policy: str, data: st.DataObject) -> None:
+    """On tiny problems the search ends proven, at the best value there is in all tiers."""
+    problem = data.draw(problems(policy))
+    search = searched(problem)
+    assume(is_tiny(search.instance))
+    best = min(one.value for one in every_valid(search.instance))
+    assert search.value == best
+    assert search.proven
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@FEW
+@given(data=st.data())
+def test_analytic_bounds_hold(policy: str, data: st.DataObject) -> None:
+    """No valid placement is better than the bound that was worked out without search, in any tier."""
+    instance = build(data.draw(problems(policy)))
+    assume(is_tiny(instance))
+    bound = analytic(instance)
+    for one in every_valid(instance):
+        assert all(least <= value for least, value in zip(bound, one.value, strict=True))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@FEW
+@given(data=st.data())
+def test_answer_is_valid_and_never_worse(policy: str, data: st.DataObject) -> None:
+    """What is proposed keeps to limits, rules and caps, and is better than doing nothing or is doing nothing."""
+    problem = data.draw(problems(policy))
+    proposal = solve(problem, ENOUGH)
+    instance = build(problem)
+    place = instance.place_of(proposal.placement)
+    assert why_not_valid(instance, place) is None
+    moved = (place != instance.home).any()
+    if proposal.status in (Status.NOTHING_TO_DO, Status.INFEASIBLE):
+        assert not moved and not proposal.asleep
+        assert all(value.before == value.after for value in proposal.values)
+    else:
+        assert moved or proposal.asleep
+        assert [value.after for value in proposal.values] < [value.before for value in proposal.values]
+    assert all(value.bound <= value.after and value.gap >= 0 for value in proposal.values)
+    assert (proposal.status is Status.INFEASIBLE) == _hard_broken(instance, problem)
+
+
+def _hard_broken(instance: Instance, problem: Problem) -> bool:
+    """Whether hard rules are broken in the best placement by trying everything (where tiny) or by the answer's own."""
+    assume(is_tiny(instance))
+    return min(one.value for one in every_valid(instance)).hard > 0 and not _rests(problem)
+
+
+def _rests(problem: Problem) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@settings(max_examples=15, deadline=None, phases=[Phase.generate])
+@given(data=st.data())
+def test_same_work_and_seed_give_the_same_answer_whatever_the_order(policy: str, data: st.DataObject) -> None:
+    """With a work limit the answer repeats exactly, and the order of hosts, guests and rules has no say."""
+    problem = data.draw(problems(policy, level=4, capped=False))
+    snapshot = problem.snapshot
+    turned = replace(snapshot, hosts=snapshot.hosts[::-1], guests=snapshot.guests[::-1], rules=snapshot.rules[::-1])
+    again = problem_of(policy, turned, level=4, max_moves=None, reserve_hosts=_reserve(problem))
+    budget = Budget(work_limit=1.0, seed=7)
+    first, second, third = solve(problem, budget), solve(problem, budget), solve(again, budget)
+    assert replace(first, solve_s=0.0) == replace(second, solve_s=0.0) == replace(third, solve_s=0.0)
+
+
+def _reserve(problem: Problem) -> int:
+    return getattr(problem.goal, "reserve_hosts", 0)
+
+
+@pytest.mark.parametrize("policy", ["repair", "balance", "drain"])
+@settings(max_examples=25, deadline=None, phases=[Phase.generate])
+@given(data=st.data())
+def test_solving_an_optimum_again_proposes_nothing(policy: str, data: st.DataObject) -> None:
+    """Where moves have no price and nothing is capped, the answer to an applied optimum is to do nothing."""
+    problem = data.draw(problems(policy, level=5, capped=False))
+    assume(all(rule.enforcement is not Enforcement.SOFT for rule in problem.snapshot.rules))
+    assume(not any(rule.kind == "group_move_limit" for rule in problem.snapshot.rules))
+    first = solve(problem, ENOUGH)
+    assume(first.status is Status.OPTIMAL)
+    after = moved_to(problem.snapshot, dict(first.placement))
+    second = solve(problem_of(policy, after, level=5, max_moves=None, reserve_hosts=0), ENOUGH)
+    assert second.status is Status.NOTHING_TO_DO
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@settings(max_examples=15, deadline=None, phases=[Phase.generate])
+@given(data=st.data())
+def test_renaming_leaves_the_optimal_value(policy: str, data: st.DataObject) -> None:
+    """Other ids, and with them another order, give a proven optimum of the same value in every tier."""
+    problem = data.draw(problems(policy, level=4, capped=False))
+    assume(all(not rule.kind == "pin" and not rule.kind == "forbid" for rule in problem.snapshot.rules))
+    first, second = searched(problem), searched(_renamed(problem, policy))
+    assert first.proven and second.proven
+    assert first.value == second.value
+
+
+def _renamed(problem: Problem, policy: str) -> Problem:
+    """The same problem with the order of guest ids turned round; rules by ids keep their guests."""
+    snapshot: Snapshot = problem.snapshot
+    names = {guest.id: f"z-{len(snapshot.guests) - i}" for i, guest in enumerate(snapshot.guests)}
+    rules = []
+    for rule in snapshot.rules:
+        changes = {}
+        for part in ("guests", "to"):
+            selector = getattr(rule, part, None)
+            if selector is not None:
+                changes[part] = replace(selector, ids=tuple(names.get(one, one) for one in selector.ids))
+        rules.append(replace(rule, **changes))
+    guests = tuple(replace(guest, id=names[guest.id], name="") for guest in snapshot.guests)
+    renamed = replace(snapshot, guests=guests, rules=tuple(rules))
+    return problem_of(policy, renamed, level=4, max_moves=None, reserve_hosts=_reserve(problem))
