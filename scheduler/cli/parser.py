@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -122,7 +123,7 @@ def _add_global(parser: argparse.ArgumentParser, default: object) -> None:
 def _verb_parser(verb: Verb, module: VerbModule) -> _Parser:
     parser = _Parser(
         prog=f"{PROGRAM} {verb.name}",
-        description=module.DESCRIPTION,
+        description=textwrap.fill(module.DESCRIPTION, 98),
         epilog="examples:\n" + module.EXAMPLES.rstrip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

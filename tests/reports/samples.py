@@ -24,7 +24,7 @@ def small_plan() -> Plan:
         goals=(
             TierValue("repair", 2.25, 0.0, 0.0, 0.0),
             TierValue("consolidate", 271.0, 210.5, 209.0, 0.024194),
-            TierValue("moved", 0.0, 9100.0, 9100.0, 0.0),
+            TierValue("moved_mib", 0.0, 9100.0, 9100.0, 0.0),
         ),
         gap=0.024194,
         steps=(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -150,7 +150,26 @@ def _make(
         frozen=frozen,
     )
     with _interruptible(context) as stop:
-        return make_plan(snapshot, request, settings, stop.is_set)
+        return _on_a_thread(lambda: make_plan(snapshot, request, settings, stop.is_set))
+
+
+def _on_a_thread(work: Callable[[], Plan]) -> Plan:
+    """Do the work on another thread: a signal is heard only while this one is not inside the solver."""
+    results: list[Plan] = []
+    errors: list[BaseException] = []
+
+    def do() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # noqa: BLE001 - carried over to the caller's thread and raised there
+            errors.append(error)
+
+    thread = threading.Thread(target=do, name="planning", daemon=True)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
 @contextmanager
@@ -165,7 +184,7 @@ def _interruptible(context: Context) -> Iterator[threading.Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        context.note("trimtab: stopping; taking the best found so far")
+        context.note("stopping; taking the best found so far")
 
     before = signal.signal(signal.SIGINT, heard)
     try:
