@@ -24,6 +24,8 @@ class FaultKind(StrEnum):
     DIRTY_STORM = "dirty_storm"  # guest, factor, duration_s: it writes memory this many times as fast
     WAKE_FAILS = "wake_fails"  # host, count: its next wake attempts end asleep
     SLEEP_FAILS = "sleep_fails"  # host, count: its next sleep attempts end on
+    KILL_SWITCH_SET = "kill_switch_set"  # host: somebody puts the kill switch's file there
+    KILL_SWITCH_GONE = "kill_switch_gone"  # host
     LINK_CHANGES = "link_changes"  # host, mbit_s: its migration link, both ways, has this much from now on
 
 

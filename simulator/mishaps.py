@@ -88,6 +88,8 @@ def _guest_dies(world: World, fault: Fault) -> None:
 
 
 def _guest_starts(world: World, fault: Fault) -> None:
+    if not world.hosts[fault.host].power.is_on:
+        return
     world.holdings[fault.host][fault.guest] = Holding.RUNNING
     world.say(f"guest {world.guests[fault.guest].facts.title} was started on {fault.host}")
     world.placement_changed()
@@ -127,6 +129,16 @@ def _sleep_fails(world: World, fault: Fault) -> None:
     world.hosts[fault.host].power.sleeps_to_fail += fault.count
 
 
+def _kill_switch_set(world: World, fault: Fault) -> None:
+    world.hosts[fault.host].kill_switch = True
+    world.say(f"the kill switch is set on {fault.host}")
+
+
+def _kill_switch_gone(world: World, fault: Fault) -> None:
+    world.hosts[fault.host].kill_switch = False
+    world.say(f"the kill switch is gone from {fault.host}")
+
+
 def _link_changes(world: World, fault: Fault) -> None:
     for way in ("out", "in"):
         world.network.capacity_mib_s[f"{way}:{fault.host}"] = fault.mbit_s * MIB_S_PER_MBIT_S
@@ -149,5 +161,7 @@ _DEEDS: dict[FaultKind, Callable[[World, Fault], None]] = {
     FaultKind.DIRTY_STORM: _dirty_storm,
     FaultKind.WAKE_FAILS: _wake_fails,
     FaultKind.SLEEP_FAILS: _sleep_fails,
+    FaultKind.KILL_SWITCH_SET: _kill_switch_set,
+    FaultKind.KILL_SWITCH_GONE: _kill_switch_gone,
     FaultKind.LINK_CHANGES: _link_changes,
 }

@@ -53,7 +53,7 @@ def observe_host(world: World, host_id: str) -> Observation:
         for guest in guests
         if guest.id in world.hung
     )
-    return Observation(now, facts, usage, guests, warnings=warnings)
+    return Observation(now, facts, usage, guests, warnings=warnings, kill_switch=host.kill_switch)
 
 
 def true_snapshot(world: World) -> Snapshot:

@@ -85,11 +85,15 @@ class LinkSpec:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What `scenario.toml` says. The cluster is `hosts` and `guests`, or invented (`demo`), or in `cluster_file`."""
+    """What `scenario.toml` says. The cluster is `hosts` and `guests`, or invented (`demo`), or in `cluster_file`.
+
+    `sample_s` is how often the world looks at loads; a long scenario needs no look each second.
+    """
 
     duration_s: float
     start: datetime = datetime(2026, 11, 23, 10, tzinfo=UTC)
     seed: int = 1
+    sample_s: float = 1.0
     hosts: tuple[HostSpec, ...] = ()
     guests: tuple[GuestSpec, ...] = ()
     links: tuple[LinkSpec, ...] = ()
@@ -104,14 +108,14 @@ class Scenario:
     def world(self, clock: Clock) -> World:
         """Return the pretend cluster at its start."""
         if self.demo is not None:
-            return demo_world(self.demo, clock, faults=self.faults)
+            return demo_world(self.demo, clock, faults=self.faults, sample_s=self.sample_s)
         if self.cluster_file:
             snapshot = load_cluster(self.folder / self.cluster_file)
-            return world_from_snapshot(snapshot, clock, self.seed, faults=self.faults)
+            return world_from_snapshot(snapshot, clock, self.seed, faults=self.faults, sample_s=self.sample_s)
         hosts = [host for spec in self.hosts for host in _hosts(spec)]
         guests = [guest for spec in self.guests for guest in _guests(spec, self.seed)]
         links = [SharedLink(link.name, link.mbit_s, frozenset(link.hosts)) for link in self.links]
-        return World(hosts, guests, clock, self.rules, faults=self.faults, shared_links=links)
+        return World(hosts, guests, clock, self.rules, faults=self.faults, shared_links=links, sample_s=self.sample_s)
 
     def settings_for(self, world: World) -> Settings:
         """Return the settings with the hosts and rules of the world, as its operator would have written them."""

@@ -165,6 +165,7 @@ _SCENARIO = Record(
         "duration_s": _ABOVE_0,
         "start": MOMENT,
         "seed": WHOLE,
+        "sample_s": _ABOVE_0,
         "hosts": many(_HOST),
         "guests": many(_GUEST),
         "links": many(_LINK),

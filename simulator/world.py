@@ -39,6 +39,7 @@ class SimHost:
     facts: Host
     power: HostPower
     reachable: bool = True
+    kill_switch: bool = False
     last_report: Observation | None = None
     """Set while its agent is stopped: all that can still be read."""
 
@@ -135,6 +136,11 @@ class World:
         """Return what was done so far."""
         with self.present():
             return self.watcher.tally
+
+    def joules(self) -> dict[str, float]:
+        """Return the energy each host has drawn so far, as accounted at the looks at load."""
+        with self.present():
+            return {host_id: host.power.joules for host_id, host in self.hosts.items()}
 
     def take_events(self) -> list[Event]:
         """Return what happened since the last call."""
@@ -233,7 +239,8 @@ class World:
         self._results[guest] = result
         self.watcher.ended(result)
         title, way = one.guest.facts.title, f"from {one.source} to {one.target}"
-        self.holdings[one.target].pop(guest, None)
+        if self.holdings[one.target].get(guest) is Holding.ARRIVING:
+            del self.holdings[one.target][guest]
         if error:
             self.say(f"migration of {title} {way} ended: {error}")
         else:

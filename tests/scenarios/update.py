@@ -1,4 +1,4 @@
-"""Writes the logs that scenarios have to give: `python -m tests.scenarios.update [NAME ...]`, then read the difference."""
+"""Writes the logs scenarios have to give: `python -m tests.scenarios.update [NAME ...]`. Then read the difference."""
 
 from __future__ import annotations
 

@@ -228,11 +228,9 @@ def test_energy_is_what_the_states_draw() -> None:
     world, clock = make_world([make_guest("g")])
     world.sleep_host("b")
     clock.advance(10)
-    with world.present():
-        before = {host: world.hosts[host].power.joules for host in "bc"}
+    before = world.joules()
     clock.advance(3600)
-    with world.present():
-        spent = {host: world.hosts[host].power.joules - before[host] for host in "bc"}
+    spent = {host: joules - before[host] for host, joules in world.joules().items()}
     assert spent["c"] == pytest.approx(3600 * 100, rel=0.01)
     assert spent["b"] == pytest.approx(3600 * 5, rel=0.01)
 
