@@ -76,6 +76,8 @@ class Agent:
         self._store_factory = store_factory
         self._clock = clock
         self._store: Store | None = None
+        self._say = say
+        self._accepted = True
         self._host_link = Link(f"host {reporter.host}", clock, say)
         self._store_link = Link("store", clock, say)
         # Agents started together drift apart, each in its own repeatable way.
@@ -110,12 +112,21 @@ class Agent:
         try:
             if self._store is None:
                 self._store = self._store_factory()
-            self._reporter.publish(report, self._store, self._collect.report_ttl_s)
+            accepted = self._reporter.publish(report, self._store, self._collect.report_ttl_s)
         except StoreUnavailableError as error:
             self._drop_store()
             self._store_link.failed(error)
         else:
             self._store_link.works()
+            self._note_accepted(accepted)
+
+    def _note_accepted(self, accepted: bool) -> None:
+        if self._accepted and not accepted:
+            self._say(
+                f"host {self._reporter.host}: the store holds a newer report from another agent; "
+                "stop the other one, or set this host's clock right"
+            )
+        self._accepted = accepted
 
     def _drop_store(self) -> None:
         store, self._store = self._store, None

@@ -67,15 +67,13 @@ class Definitions:
             for uuid, definition in read.items():
                 self._learn(active[uuid], definition, storage, now_s)
         at_work = [
-            uuid
-            for uuid, one in self._known.items()
-            if (one.read.job or one.read.backup) and uuid not in wanted and active[uuid].answered
+            uuid for uuid, one in self._known.items() if one.read.job and uuid not in wanted and active[uuid].answered
         ]
         if at_work:
             jobs = call("read the jobs of its guests", lambda connection: read_jobs(connection, at_work))
-            for uuid, (job, backup) in jobs.items():
+            for uuid, job in jobs.items():
                 one = self._known[uuid]
-                self._known[uuid] = replace(one, read=replace(one.read, job=job, backup=backup))
+                self._known[uuid] = replace(one, read=replace(one.read, job=job))
 
     def _is_due(self, domain: RunningDomain, now_s: float) -> bool:
         one = self._known.get(domain.uuid)

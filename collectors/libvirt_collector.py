@@ -167,7 +167,9 @@ class LibvirtCollector:
             except DeadlineError:
                 continue
         domains = self._connection.call(
-            "list its guests", lambda connection: reading.read_guests_aside(connection, known), self._left_s()
+            "list its guests without asking their QEMUs",
+            lambda connection: reading.read_guests_aside(connection, known),
+            self._left_s(),
         )
         self._ask_again_s = self._clock.monotonic_s() + ASK_AGAIN_S
         self._warnings.append("the QEMU of some guests does not answer: memory and disk figures are old")
@@ -213,7 +215,6 @@ class LibvirtCollector:
             answering=self._silent_looks.get(domain.uuid, 0) < SILENT_LOOKS,
             persistent=known.read.persistent,
             snapshots=known.read.snapshots,
-            backup=known.read.backup,
             job=known.read.job,
             block_job=known.read.block_job,
             owner=owners.get(domain.name),

@@ -82,7 +82,6 @@ class ReadDomain:
     xml: str
     persistent: bool = True
     snapshots: int = 0
-    backup: bool = False
     job: str = ""
     block_job: str = ""
 
@@ -157,8 +156,8 @@ def read_definitions(connection: libvirt.virConnect, busy_by_uuid: Mapping[str, 
     return found
 
 
-def read_jobs(connection: libvirt.virConnect, uuids: Collection[str]) -> dict[str, tuple[str, bool]]:
-    """Return the job under way and whether a backup is, for guests known to have had one."""
+def read_jobs(connection: libvirt.virConnect, uuids: Collection[str]) -> dict[str, str]:
+    """Return the job under way, or nothing, of guests known to have had one."""
     found = {}
     for uuid in uuids:
         try:
@@ -167,7 +166,7 @@ def read_jobs(connection: libvirt.virConnect, uuids: Collection[str]) -> dict[st
             if error.get_error_code() != NO_DOMAIN:
                 raise
             continue
-        found[uuid] = (_job(domain), _backup(domain))
+        found[uuid] = _job(domain)
     return found
 
 
@@ -263,7 +262,6 @@ def _read_definition(domain: libvirt.virDomain, busy: bool) -> ReadDomain:
         xml=xml,
         persistent=bool(domain.isPersistent()),
         snapshots=_supported(lambda: int(domain.snapshotNum(0))) or 0,
-        backup=_backup(domain),
     )
     return read if busy else replace(read, job=_job(domain), block_job=_block_job(domain, xml))
 
@@ -274,17 +272,10 @@ def _job(domain: libvirt.virDomain) -> str:
         stats = domain.jobStats()
     except _libvirt_error() as error:
         # libvirt gives the statistics of a migration on its source only.
-        return ARRIVING if error.get_error_code() == OPERATION_INVALID else ""
+        return ARRIVING if error.get_error_code() in (OPERATION_INVALID, OPERATION_UNSUPPORTED) else ""
     if not stats.get("type"):
         return ""
     return _JOBS.get(int(stats.get("operation", 0)), "unknown")
-
-
-def _backup(domain: libvirt.virDomain) -> bool:
-    try:
-        return bool(domain.backupGetXMLDesc(0))
-    except _libvirt_error():
-        return False
 
 
 def _block_job(domain: libvirt.virDomain, xml: str) -> str:

@@ -44,7 +44,6 @@ class Condition:
     answering: bool = True
     persistent: bool = True
     snapshots: int = 0
-    backup: bool = False
     job: str = ""
     block_job: str = ""
     owner: str | None = None
@@ -203,14 +202,9 @@ def snapshots(guest: Condition) -> str | None:
     return f"has {guest.snapshots} snapshot{'s' if guest.snapshots > 1 else ''}" if guest.snapshots else None
 
 
-def backup(guest: Condition) -> str | None:
-    """A backup is under way."""
-    return "a backup is under way" if guest.backup else None
-
-
 def job(guest: Condition) -> str | None:
-    """A job of libvirt (save, dump, migration, ...) is under way."""
-    return f"a job is under way ({guest.job})" if guest.job else None
+    """A job of libvirt (backup, save, dump, migration, ...) is under way."""
+    return f"a job is under way: {guest.job}" if guest.job else None
 
 
 def block_job(guest: Condition) -> str | None:
@@ -253,7 +247,6 @@ FROM_STATE: tuple[Callable[[Condition], str | None], ...] = (
     cluster_resource,
     transient_domain,
     snapshots,
-    backup,
     job,
     block_job,
     unsized_disk,

@@ -1,0 +1,67 @@
+"""Whose turn it is to be measured: one at a time, everybody within a round, nobody too often."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cluster.guest import Dirty
+from collectors.dirty_rate import FIRST_ROUND_GAP_S, DirtyRateSampler
+
+MEASURED = Dirty(mib_s=5.0, over_s=1.0)
+
+
+def run(
+    sampler: DirtyRateSampler, guests: dict[str, int], seconds: float, *, answers: bool = True
+) -> list[tuple[float, str]]:
+    """Look every 10 s; return when each measurement was begun, of whom."""
+    begun, now_s = [], 0.0
+    while now_s <= seconds:
+        if sampler.pending is not None:
+            sampler.finished(MEASURED if answers else None, now_s)
+        elif (guest := sampler.next(guests, now_s)) is not None:
+            sampler.started(guest, guests[guest], now_s)
+            begun.append((now_s, guest))
+        now_s += 10
+    return begun
+
+
+@given(st.integers(1, 20), st.integers(60, 3600))
+def test_everybody_is_measured_and_nobody_too_often(count: int, every_s: int) -> None:
+    """The first round is quick; after it, no guest is measured again before its time."""
+    guests = {f"g{number:02}": number for number in range(1, count + 1)}
+    begun = run(DirtyRateSampler(every_s, 1), guests, 3 * every_s + 40 * count)
+    assert {guest for _, guest in begun} == set(guests)
+    first_round_s = max(at for at, _ in begun[:count])
+    assert first_round_s <= count * (FIRST_ROUND_GAP_S + 10)
+    for guest in guests:
+        times = [at for at, one in begun if one == guest]
+        assert all(later - earlier >= every_s for earlier, later in pairwise(times))
+
+
+def test_a_result_belongs_to_one_run_of_a_guest() -> None:
+    """What was measured before a restart says nothing of the guest after it."""
+    sampler = DirtyRateSampler(600, 1)
+    run(sampler, {"a": 7}, 20)
+    assert sampler.known("a", 7) == MEASURED
+    assert sampler.known("a", 8) == Dirty()
+    sampler.keep_only(())
+    assert sampler.known("a", 7) == Dirty()
+
+
+def test_a_measurement_without_a_result_is_given_up() -> None:
+    """A guest that never delivers does not keep the others from being measured."""
+    begun = run(DirtyRateSampler(600, 1), {"a": 1, "b": 2}, 300, answers=False)
+    assert [guest for _, guest in begun[:2]] == ["a", "b"]
+
+
+def test_zero_measures_nobody() -> None:
+    """The sampler can be turned off."""
+    assert run(DirtyRateSampler(0, 1), {"a": 1}, 100) == []
+
+
+def test_periods_are_whole_seconds_within_libvirts_range() -> None:
+    """Libvirt takes 1 to 60 s."""
+    assert [DirtyRateSampler(600, period).period_s for period in (0.2, 1.4, 500)] == [1, 1, 60]
