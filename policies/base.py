@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from cluster.guest import Guest
 from cluster.host import Host
@@ -32,7 +33,11 @@ def balance_goal(snapshot: Snapshot, request: Request, level: Level) -> BalanceG
 
 
 def problem(policy: str, snapshot: Snapshot, request: Request, goal: Goal) -> Problem:
-    """Put together a problem from a goal: movable guests with their hosts, forms, limits and caps."""
+    """Put together a problem from a goal: movable guests with their hosts, forms, limits and caps.
+
+    In its snapshot the drained hosts are cordoned.
+    """
+    snapshot = _cordoned(snapshot, request)
     why_fixed = _why_fixed(snapshot, request)
     movable = tuple(sorted(guest.id for guest in snapshot.guests if guest.id not in why_fixed))
     targets = usable_hosts(snapshot, request)
@@ -50,6 +55,13 @@ def problem(policy: str, snapshot: Snapshot, request: Request, goal: Goal) -> Pr
         why_fixed=why_fixed,
         max_moves=request.max_moves,
     )
+
+
+def _cordoned(snapshot: Snapshot, request: Request) -> Snapshot:
+    if not request.drained:
+        return snapshot
+    hosts = (replace(host, cordoned=True) if host.id in request.drained else host for host in snapshot.hosts)
+    return replace(snapshot, hosts=tuple(hosts))
 
 
 def _why_fixed(snapshot: Snapshot, request: Request) -> dict[str, tuple[str, str]]:

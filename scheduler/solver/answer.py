@@ -104,8 +104,10 @@ def _broken(value: Value) -> str:
 def _proof(search: Search) -> str:
     if search.proven:
         return "proven optimal"
-    values = tier_values(search)
+    values = [value for value in tier_values(search) if value.tier not in ("moved_mib", "moves")]
     gap = next((value.gap for value in values if value.gap > 0), 0.0)
+    if not gap:
+        return "proven optimal but for the memory moved"
     return f"proven within {max(1, math.ceil(gap * 100))} %"
 
 

@@ -66,4 +66,5 @@ def _impossible(problem: Problem, parts: list[str]) -> bool:
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.max_deterministic_time = CHECK_WORK
+    solver.parameters.catch_sigint_signal = False
     return bool(solver.solve(model.cp) == cp_model.INFEASIBLE)

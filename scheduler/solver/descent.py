@@ -16,7 +16,8 @@ from scheduler.solver.meter import Meter
 
 NEVER = np.int64(1) << 62
 MOST_SWAP_PAIRS = 200_000
-TRIED_SWAPS = 12
+TRIED_SWAPS = 40
+TRIED_UNDOS = 12
 TRIED_TARGETS = 8
 
 
@@ -127,7 +128,7 @@ def _undo_one_do_another(board: Board, meter: Meter) -> bool:
     homes = board.home[columns]
     back = board.goal()[homes, columns]
     back = np.where(board.open()[homes, columns], back, NEVER)
-    for i in np.argsort(back, kind="stable")[:TRIED_SWAPS]:
+    for i in np.argsort(back, kind="stable")[:TRIED_UNDOS]:
         if back[i] >= NEVER or meter.over():
             return False
         meter.work()
@@ -160,24 +161,39 @@ def _best_swap(board: Board, meter: Meter) -> bool:
     if not len(firsts):
         return False
     gain = _swap_gains(board, firsts, place, cost, free)
-    flat = np.argsort(gain, axis=None, kind="stable")[:TRIED_SWAPS]
     before = evaluate(instance, board.place)
-    for one in flat:
-        i, second = (int(x) for x in np.unravel_index(int(one), gain.shape))
-        if gain[i, second] >= 0 or meter.over():
-            return False
-        meter.work()
+    changed: set[int] = set()
+    for i, second in _smallest(gain, TRIED_SWAPS):
+        if meter.over():
+            break
         first = int(firsts[i])
         a, b = int(place[first]), int(place[second])
+        if a in changed or b in changed:
+            continue
+        meter.work()
         board.shift(first, b)
         board.shift(second, a)
         keeps = board.rules_hold() and bool((board.use[[a, b]] <= board.cap[[a, b]]).all())
         moves = int(board.moved.sum()) <= instance.max_moves and _caps_hold(board)
-        if keeps and moves and evaluate(instance, board.place) < before:
-            return True
+        value = evaluate(instance, board.place) if keeps and moves else before
+        if value < before:
+            before = value
+            changed |= {a, b}
+            continue
         board.shift(first, a)
         board.shift(second, b)
-    return False
+    return bool(changed)
+
+
+def _smallest(gain: Ints, most: int) -> list[tuple[int, int]]:
+    """Row and column of the `most` smallest negative entries, smallest first."""
+    negative = np.flatnonzero(gain.ravel() < 0)
+    values = gain.ravel()[negative]
+    if len(values) > most:
+        kept = values <= np.partition(values, most - 1)[most - 1]
+        negative, values = negative[kept], values[kept]
+    order = np.argsort(values, kind="stable")[:most]
+    return [(int(one) // gain.shape[1], int(one) % gain.shape[1]) for one in negative[order]]
 
 
 def _caps_hold(board: Board) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from scheduler.solver.evaluate import GOAL
 from scheduler.solver.forms import Bools, Index
-from scheduler.solver.instance import Instance
+from scheduler.solver.instance import MEMORY, Instance
 from scheduler.solver.meter import Meter
 from scheduler.solver.search import Search
 from scheduler.solver.tiers import improve_part
@@ -72,6 +72,10 @@ def _trouble(instance: Instance, search: Search) -> Index:
     hosts = np.arange(len(instance.host_ids), dtype=np.intp)
     use = instance.use(search.place)
     weight = instance.goal.cost.at(hosts, use).astype(np.int64)
+    if instance.goal.sleep is not None:
+        # The emptier a host that may sleep, the nearer it is to sleeping.
+        weight = np.where(instance.goal.sleep.may, (1 << 40) - use[:, MEMORY], 0)
+        weight = np.where(np.bincount(search.place, minlength=len(hosts)) > 0, weight, -1)
     if search.open_tier() != GOAL:
         weight = instance.overload(hosts, use) + instance.goal.drained.astype(np.int64) * (1 << 40)
         for form in instance.binding:
@@ -79,4 +83,4 @@ def _trouble(instance: Instance, search: Search) -> Index:
                 np.add.at(weight, search.place[form.members], 1 << 30)
     sources = np.zeros(len(hosts), dtype=np.bool_)
     sources[search.place[instance.movable]] = True
-    return np.where(instance.target | sources, weight, -1).astype(np.intp)
+    return np.where((instance.target | sources) & (weight >= 0), weight, -1).astype(np.intp)

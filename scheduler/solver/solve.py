@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,12 +12,15 @@ from scheduler.solver.answer import answer
 from scheduler.solver.bound import analytic
 from scheduler.solver.descent import descend
 from scheduler.solver.evacuate import evacuate
+from scheduler.solver.evaluate import BROKEN, HARD, LEFT, OVERLOAD
 from scheduler.solver.instance import Instance, build
 from scheduler.solver.meter import Budget, Meter
 from scheduler.solver.search import Search
 
 __all__ = ["Budget", "solve"]
 
+IMPORT_S = 1.2
+"""With less time left than this, importing ortools would use it up."""
 MOST_BOOLEANS = 20_000
 """Instances above this are never given to CP-SAT whole."""
 MOST_SQUARED_BOOLEANS = 1_500
@@ -57,9 +61,8 @@ def _search(search: Search, meter: Meter) -> None:
     place = descend(instance, search.place, meter)
     search.offer(place)
     search.offer(evacuate(instance, place, meter))
-    if search.proven or meter.over():
+    if search.proven or meter.over() or not _worth_importing(search, meter):
         return
-    # ortools takes most of a second to import: only when there is something left to prove or improve.
     from scheduler.solver.neighbourhood import search_parts
     from scheduler.solver.tiers import solve_all
 
@@ -67,6 +70,13 @@ def _search(search: Search, meter: Meter) -> None:
         solve_all(search, meter)
     if not meter.over() and not search.proven:
         search_parts(search, meter)
+
+
+def _worth_importing(search: Search, meter: Meter) -> bool:
+    """Whether to go on with CP-SAT, whose import takes most of a second that a short deadline may not have."""
+    if "ortools" in sys.modules or meter.budget.work_limit is not None or meter.left > IMPORT_S:
+        return True
+    return any(search.bounds[tier] < search.value[tier] for tier in (HARD, BROKEN, OVERLOAD, LEFT))
 
 
 def _booleans(instance: Instance) -> int:
