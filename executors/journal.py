@@ -1,4 +1,4 @@
-"""The runner's pen: journal writes that carry the current fencing token, or are not made at all."""
+"""The runner's pen: journal writes that carry the fencing token of the pass they belong to, or are not made at all."""
 
 from __future__ import annotations
 
@@ -13,25 +13,32 @@ from cluster.store.protocol import Lease, Store
 class Journal:
     """Writes what becomes of a plan's steps. Every method raises what the store raises.
 
-    `lease` gives the leadership this process holds now, by its own clock, or `None`.
+    `lease` gives the leadership this process holds now, by its own clock, or `None`. What a pass read under one token
+    it may not write under another: leadership lost and won back in between means that somebody else has acted.
     """
 
     def __init__(self, store: Store, clock: Clock, lease: Callable[[], Lease | None]) -> None:
         self._store = store
         self._clock = clock
         self._lease = lease
+        self._token: int | None = None
+
+    def enter(self) -> int:
+        """Begin a pass and return the token that it writes with. `FencedError` without leadership."""
+        self._token = None
+        self._token = self.token()
+        return self._token
 
     def token(self) -> int:
-        """Return the fencing token held now. `FencedError` without leadership."""
+        """Return the pass's token. `FencedError` when leadership is not held any more, or anew."""
         lease = self._lease()
         if lease is None:
             raise FencedError("this scheduler is not the leader (any more): it starts nothing and writes nothing")
+        if self._token is not None and lease.token != self._token:
+            raise FencedError(
+                f"leadership with token {self._token} was lost and won back: the world is looked at again"
+            )
         return lease.token
-
-    def still_holds(self, token: int) -> None:
-        """Raise `FencedError` unless this token is still the one held."""
-        if self.token() != token:
-            raise FencedError(f"leadership with token {token} was lost and regained: what it began is looked at again")
 
     def active(self) -> PlanRecord | None:
         """Return the plan that is active or stopping."""

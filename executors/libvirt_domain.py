@@ -84,12 +84,21 @@ def presence(connection: libvirt.virConnect, guest: str, *, waiting: Presence) -
 
 
 def answers(connection: libvirt.virConnect, guest: str) -> bool:
-    """Make one cheap round trip to the guest's QEMU monitor. Blocks while the monitor hangs."""
+    """Make one cheap round trip to the guest's QEMU monitor. False, too, for a guest that its QEMU stopped on an error.
+
+    Blocks while the monitor hangs.
+    """
+    import libvirt
+
     domain = find(connection, guest)
     if domain is None:
         return False
     domain.ioThreadInfo(0)
-    return True
+    state, reason = domain.state()
+    if state == libvirt.VIR_DOMAIN_PAUSED:
+        # A guest that a person had paused arrives paused.
+        return bool(reason == libvirt.VIR_DOMAIN_PAUSED_USER)
+    return bool(state != libvirt.VIR_DOMAIN_CRASHED)
 
 
 def job(connection: libvirt.virConnect, guest: str) -> JobView:

@@ -32,6 +32,9 @@ BEGIN_WAIT_S = 3.0
 NO_JOB_S = 10.0
 """How long the waiting thread is believed although the source shows no job: preparing and finishing show none."""
 
+MOST_KEPT = 256
+"""How many migrations that are over keep their figures here, far more than ever wait to be settled."""
+
 
 @dataclass(slots=True)
 class _Waiting:
@@ -104,6 +107,7 @@ class LibvirtMigrationExecutor:
         if waiting is not None and not waiting.over.is_set():
             raise RefusedError(f"{step.guest_name or step.guest}: its migration is already under way")
         flags, parameters, to = self._prepare(step, limit_mib_s)
+        self._forget_old()
         waiting = self._waiting[_key(step)] = _Waiting(self._clock.monotonic_s())
         threading.Thread(
             target=self._migrate, args=(step, waiting, flags, parameters, to), name=f"migrate {step.id}", daemon=True
@@ -115,6 +119,11 @@ class LibvirtMigrationExecutor:
                     return
         if waiting.error:
             raise StepError(waiting.error)
+
+    def _forget_old(self) -> None:
+        over = [key for key, waiting in self._waiting.items() if waiting.over.is_set()]
+        for key in over[:-MOST_KEPT]:
+            del self._waiting[key]
 
     def _prepare(self, step: Migrate, limit_mib_s: int) -> tuple[int, dict[str, Any], str]:
         """Check both ends and set the downtime limit. Whatever goes wrong here, nothing was begun."""

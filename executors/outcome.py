@@ -85,7 +85,9 @@ def why_not_startable(step: Migrate, sighting: Sighting) -> str | None:
 
 def _arrived(step: Migrate, sighting: Sighting) -> Verdict:
     if not sighting.answering:
-        return Verdict(StepState.UNRESOLVED, f"the guest runs on {step.target}, but its QEMU does not answer")
+        return Verdict(
+            StepState.UNRESOLVED, f"the guest is on {step.target}, but its QEMU does not answer or has stopped it"
+        )
     if sighting.source is Presence.STOPPED:
         left = f"runs on {step.target}; a stopped definition is left on {step.source}: remove it there"
         return Verdict(StepState.DONE, left, passing=True)

@@ -70,6 +70,7 @@ class PlanRunner:
 
     def begin(self, plan: Plan) -> None:
         """Make a plan the active one. `FencedError`, `ConflictError` (one is active), `StoreUnavailableError`."""
+        self._journal.enter()
         self._journal.open(plan)
         self._forget()
 
@@ -79,7 +80,7 @@ class PlanRunner:
         Its steps found `running` are watched from now on and settled by what is seen. `tick` does this by itself
         whenever the fencing token has changed.
         """
-        self._journal.token()
+        self._journal.enter()
         self._forget()
         return self._journal.active()
 
@@ -109,7 +110,7 @@ class PlanRunner:
 
     # -- one pass --------------------------------------------------------------------------------------------------
     def _pass(self) -> None:
-        token = self._journal.token()
+        token = self._journal.enter()
         record = self._journal.active()
         if record is None:
             self._forget()
@@ -183,7 +184,7 @@ class PlanRunner:
             left_behind = self._left_behind(step)
             written = self._journal.begin(record, step, left_behind)
             # Writing may have taken longer than the lease lasts: whoever leads now settles the step from its line.
-            self._journal.still_holds(written.token)
+            self._journal.token()
             record = _with(record, step, written)
             if isinstance(step, Migrate):
                 self._watch.begin(step)
@@ -218,7 +219,7 @@ class PlanRunner:
         if isinstance(step, Migrate):
             seen = self._watch.look(step, before, self._clock.now(), self._wish_abort)
         else:
-            seen = self._look_power(step)
+            seen = self._look_power(step, before)
         if seen.doubt:
             self._tell(EventKind.DOUBT, record, seen.doubt, step=step, state=StepState.RUNNING)
         if seen.state.is_final:
@@ -230,8 +231,9 @@ class PlanRunner:
         self._tell(EventKind.PROGRESS, record, "", step=step, state=StepState.RUNNING, progress=progress)
         return written
 
-    def _look_power(self, step: Sleep | Wake) -> Seen:
-        since_s = self._power_since_s.setdefault(step.id, self._clock.monotonic_s())
+    def _look_power(self, step: Sleep | Wake, before: StepRecord) -> Seen:
+        age_s = max(0.0, (self._clock.now() - before.at).total_seconds())
+        since_s = self._power_since_s.setdefault(step.id, self._clock.monotonic_s() - age_s)
         progress = Progress(running=True)
         if self._power is not None:
             try:

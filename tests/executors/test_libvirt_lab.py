@@ -214,6 +214,25 @@ def test_a_target_that_loses_power_in_mid_migration_is_never_done(lab: Lab, make
     assert wait_for_one_place(lab, "web-1") == ["lab-1"]
 
 
+@pytest.mark.parametrize("struck", ["lab-1", "lab-2"])
+def test_a_libvirtd_that_dies_in_mid_migration_doubles_nothing(lab: Lab, make_rig: MakeRig, struck: str) -> None:
+    """With libvirtd of either end gone and back, the step ends with what is seen: the guest runs once, where it was."""
+    guest = big_guest(lab)
+    rig = make_rig(settle_s=30.0)
+    rig.begin(migrate("s1", guest.uuid, "lab-1", "lab-2"))
+    rig.until(rig.under_way)
+    lab.host(struck).stop_libvirtd()
+    for _ in range(10):
+        rig.tick()
+    assert rig.record().step_state("s1") is StepState.RUNNING
+    lab.host(struck).start_libvirtd()
+    lab.host(struck).wait_ready()
+    record = rig.finish(most_s=90.0)
+    assert record.step_state("s1") is StepState.FAILED, record
+    assert wait_for_one_place(lab, "web-1") == ["lab-1"]
+    assert lab.defined("web-1") == ["lab-1"]
+
+
 @pytest.mark.parametrize("obstacle", ["definition", "silence", "not there"])
 def test_a_step_that_cannot_begin_is_refused(lab: Lab, make_rig: MakeRig, obstacle: str) -> None:
     """A stopped namesake on the target, a silent target or a guest that is elsewhere: refused, nothing done."""

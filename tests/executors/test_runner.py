@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from cluster.config.settings import MigrationSettings
-from cluster.errors import ConflictError, FencedError
+from cluster.errors import ConflictError, FencedError, HostUnreachableError
 from cluster.plan import PlanState, Sleep, StepRecord, StepState, Wake
 from cluster.store.protocol import Lease
 from executors.events import EventKind
+from executors.protocol import Presence, Sighting
 from tests.executors.world import LEASE_S, SETTLE_S, Crash, End, Power, Stage, migrate, outage, plan, stage
 
 TWO = plan(migrate("s1", "g1", "h1", "h2"), migrate("s2", "g2", "h1", "h3", after=("s1",)))
@@ -249,6 +250,18 @@ def test_a_power_step_that_does_not_work_ends_the_plan(power: Power | None, stat
     assert on.states()["s1"] is state
 
 
+def test_a_power_steps_time_out_counts_across_a_restart() -> None:
+    """A restart gives a host that does not wake no second time-out."""
+    on = stage({}, power=Power(lasts=10**9), settings=MigrationSettings(timeout_s=30.0))
+    on.runner.begin(plan(Wake("s1", "h1", "room")))
+    for _ in range(20):
+        on.tick()
+    on.new_runner()
+    for _ in range(15):
+        on.tick()
+    assert on.states()["s1"] is StepState.FAILED
+
+
 def test_a_second_plan_is_refused() -> None:
     """One plan at a time."""
     on = stage(WHERE)
@@ -317,6 +330,27 @@ def test_leadership_lost_while_the_journal_is_written_starts_nothing(regained: b
     assert on.world.started == []
     assert on.states()["s1"] is StepState.FAILED
     assert "interrupted before it began" in on.record().steps["s1"].detail
+
+
+def test_leadership_lost_and_won_back_within_a_pass_voids_the_pass() -> None:
+    """What was read under one token is not acted upon under another; the next pass reads anew and goes on."""
+    on = stage(WHERE)
+    on.runner.begin(TWO)
+    before = len(on.inner.journal(100))
+
+    def lose_and_win(call: str) -> None:
+        on.store.hook = lambda call: None
+        on.clock.elapsed_s += LEASE_S + 1
+        on.inner.acquire_lease("b", 1.0)
+        on.clock.elapsed_s += 2
+        on.lease = on.inner.acquire_lease("a", LEASE_S)
+
+    on.store.hook = lose_and_win
+    (event,) = on.runner.tick()
+    assert event.kind is EventKind.HELD
+    assert (on.world.started, len(on.inner.journal(100))) == ([], before)
+    on.run()
+    assert set(on.states().values()) == {StepState.DONE}
 
 
 def test_a_new_leader_adopts_what_runs() -> None:
@@ -401,6 +435,60 @@ def test_an_executor_that_breaks_its_word_is_no_second_start() -> None:
     on.run()
     assert on.world.started == ["s1", "s2"]
     assert set(on.states().values()) == {StepState.DONE}
+
+
+def test_an_outage_of_one_call_refuses_nothing() -> None:
+    """A store that misses the very write before a start holds the plan for one pass, no more."""
+    on = stage(WHERE)
+    on.runner.begin(TWO)
+
+    def cut_once(call: str) -> None:
+        if call == "before write_step":
+            on.store.hook = lambda call: None
+            raise outage()
+
+    on.store.hook = cut_once
+    on.tick()
+    assert on.states()["s1"] is StepState.WAITING
+    on.run()
+    assert set(on.states().values()) == {StepState.DONE}
+
+
+def test_a_look_that_fails_is_no_sighting() -> None:
+    """An executor that cannot even look has seen nothing: refused before the start, unresolved after it."""
+    on = stage(WHERE)
+    on.runner.begin(TWO)
+
+    def blind(call: str) -> None:
+        if call in ("look", "poll"):
+            raise HostUnreachableError("the network of the scheduler is gone")
+
+    on.tick()
+    on.world.hook = blind
+    on.run()
+    assert on.states()["s1"] is StepState.UNRESOLVED
+    on.runner.begin(replace(plan(migrate("t1", "g2", "h1", "h3")), id="p2"))
+    on.run()
+    assert on.record("p2").step_state("t1") is StepState.REFUSED
+
+
+def test_a_job_that_could_still_begin_is_not_called_failed() -> None:
+    """An overdue migration whose job neither ends nor shows is unresolved, though its guest is on the source."""
+    on = stage(WHERE, ends={"s1": End.DEAF}, settings=MigrationSettings(timeout_s=30.0))
+    on.world.look = lambda step: Sighting(Presence.RUNNING, Presence.ABSENT)  # type: ignore[method-assign]  # its eyes
+    on.runner.begin(TWO)
+    on.run()
+    assert on.states()["s1"] is StepState.UNRESOLVED
+
+
+def test_a_stop_asked_for_before_the_first_pass_counts() -> None:
+    """A restarted runner that is told to stop at once starts nothing of the plan it finds."""
+    on = stage(WHERE)
+    on.runner.begin(TWO)
+    on.new_runner()
+    on.runner.stop_starting()
+    on.run()
+    assert on.world.started == []
 
 
 class Luggage:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from cluster.config.settings import MigrationSettings
 from cluster.errors import StoreUnavailableError
 from cluster.plan import Migrate, Plan, StepState
-from tests.executors.world import LEASE_S, Crash, End, Stage, migrate, outage, plan, stage
+from cluster.store.protocol import Lease
+from executors.runner import PlanRunner
+from tests.executors.world import CONFIRM_S, LEASE_S, SETTLE_S, Crash, End, Stage, migrate, outage, plan, stage
 
 HOSTS = ("h1", "h2", "h3", "h4")
 ENDINGS = (*[End.ARRIVES] * 6, *End)
@@ -218,3 +220,85 @@ def test_death_while_a_plan_is_made_active_leaves_it_whole_or_not_at_all() -> No
         if on.inner.active_plan() is not None:
             run_through(on, restart(on))
             assert set(on.states().values()) == {StepState.DONE}
+
+
+@settings(max_examples=200, deadline=None)
+@given(plans(), LIMITS, st.frozensets(st.integers(1, 200), min_size=1, max_size=8), st.booleans())
+def test_two_leaders_double_nothing(
+    drawn: tuple[Plan, dict[str, str], dict[str, End]],
+    limits: MigrationSettings,
+    stalls: frozenset[int],
+    aware: bool,
+) -> None:
+    """A leader stalls in the middle of any call but a start; another takes over and acts; the first wakes up.
+
+    `aware`: it looks at its own clock and knows that its lease is over. Otherwise the store has to stop it, and one
+    window remains: from its journal line to the start. What begins there is not in the journal's end of the step, but
+    still only begins from the source, once.
+    """
+    made, where, ends = drawn
+    on = stage(where, ends=ends, settings=limits)
+    counter, busy = [0], set[str]()
+    runners: dict[str, Callable[[], None]] = {}
+
+    def leader(name: str) -> None:
+        held: list[tuple[Lease, float]] = []
+
+        def lease() -> Lease | None:
+            if not held or (aware and on.clock.elapsed_s >= held[0][1]):
+                return None
+            return held[0][0]
+
+        runner = PlanRunner(
+            on.store,
+            on.world,
+            None,
+            on.clock,
+            limits,
+            lambda _plan, _step: None,
+            lambda: None,
+            lease,
+            settle_s=SETTLE_S,
+            confirm_s=CONFIRM_S,
+        )
+
+        def act() -> None:
+            if name in busy:
+                return
+            now = on.inner.acquire_lease(name, LEASE_S)
+            if now is not None:
+                held[:] = [(now, on.clock.elapsed_s + LEASE_S)]
+            busy.add(name)
+            runner.tick()
+            busy.remove(name)
+
+        runners[name] = act
+
+    leader("a")
+    leader("b")
+    present, window = ["a"], [False]
+
+    def stall(call: str) -> None:
+        counter[0] += 1
+        if call in ("start", "started") or counter[0] not in stalls:
+            return
+        window[0] = window[0] or (not aware and call == "after write_step")
+        here = present[0]
+        present[0] = "b" if here == "a" else "a"
+        on.world.advance(LEASE_S + 1)
+        for _ in range(6):
+            if on.inner.active_plan() is not None:
+                runners[present[0]]()
+                on.world.advance(1.0)
+
+    assert on.lease is not None
+    on.runner.begin(made)
+    on.store.hook = on.world.hook = stall
+    for _ in range(1000):
+        if on.inner.active_plan() is None:
+            break
+        runners[present[0]]()
+        on.world.advance(1.0)
+    assert on.inner.active_plan() is None
+    if not window[0]:
+        check(on)
