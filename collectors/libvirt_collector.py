@@ -108,11 +108,15 @@ class LibvirtCollector:
 
     def collect(self) -> Observation:
         """Look once; the first time twice, since rates need it. `HostUnreachableError` when libvirt does not answer."""
-        if self._counted_s is None:
-            self._look()
-        if self._counted_s is not None:
-            self._clock.sleep(self._counted_s + LEAST_GAP_S - self._clock.monotonic_s())
-        return self._look()
+        try:
+            if self._counted_s is None:
+                self._look()
+            if self._counted_s is not None:
+                self._clock.sleep(self._counted_s + LEAST_GAP_S - self._clock.monotonic_s())
+            return self._look()
+        except LibvirtError as error:
+            # libvirt is there but will not say (no rights, a driver that fails): to a plan that is the same as silence.
+            raise HostUnreachableError(str(error)) from None
 
     def close(self) -> None:
         self._connection.close()

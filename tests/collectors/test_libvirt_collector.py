@@ -10,7 +10,7 @@ import pytest
 
 from cluster.clock import SystemClock
 from cluster.config.settings import CollectSettings, CollectSource, HostLoad, HostSettings, Settings
-from cluster.connections.libvirt_connection import DeadlineError, LibvirtConnection
+from cluster.connections.libvirt_connection import DeadlineError, LibvirtConnection, LibvirtError
 from cluster.errors import HostUnreachableError, InputError
 from cluster.formats.report_file import report_from_json_text, report_to_json_text
 from cluster.report import HostUsage, Report
@@ -18,7 +18,7 @@ from collectors.capabilities import HostAbilities
 from collectors.libvirt_collector import CollectorOptions, LibvirtCollector, LocalSources
 from collectors.libvirt_reading import ReadDomain, ReadHost, RunningDomain, RunningDomains
 from collectors.registry import make_collector
-from tests.collectors.domains import UUID, disk_xml, domain_xml
+from tests.collectors.domains import UUID, disk_xml, domain_xml, our_metadata
 from tests.collectors.fakes import START, FakeClock
 
 libvirt = pytest.importorskip("libvirt")
@@ -230,6 +230,41 @@ def test_the_test_driver_is_seen_and_its_report_travels() -> None:
     assert (guest.name, guest.vcpus, guest.memory_mib, guest.overhead_mib) == ("test", 2, 8192, 256)
     assert guest.usage.cpu_millicores is not None
     report = Report("boot", START, 1, seen)
+    assert report_from_json_text(report_to_json_text(report), "report") == report
+
+
+def test_libvirts_refusal_is_an_unreachable_host() -> None:
+    """An error of libvirt's own never gets past the collector as such; it keeps its words."""
+    host = PretendHost(FakeClock())
+    eyes = collector(host)
+    eyes.collect()
+
+    def refuse(what: str) -> object:
+        raise LibvirtError("host kvm-1: cannot list its guests: access denied", 88)
+
+    host._answer = refuse  # type: ignore[method-assign]  # the test's hands
+    with pytest.raises(HostUnreachableError, match="access denied"):
+        eyes.collect()
+
+
+def test_odd_names_travel_in_reports() -> None:
+    """Names that libvirt and people use, and figures not known yet, go through the store's text form."""
+    host = PretendHost(FakeClock())
+    host.xml = domain_xml(
+        devices=disk_xml("protocol='rbd' name='kvm/web-1'", kind="network") + disk_xml("file='/srv/my vms/a'"),
+        metadata=our_metadata(
+            "<trimtab:label key='plb_affinity_web'/><trimtab:label key='Ünïcode key' value='a: \u201cb\u201d / c'/>"
+            "<trimtab:rule kind='spread' name='s p' domain='rack' at_least='2'/>"
+        ),
+    )
+    eyes = collector(host, shared_paths=("/srv/my vms",), storage=("rbd:kvm", "/srv/my vms"))
+    eyes.collect()
+    host.domain_id = 2
+    host.clock.sleep(10)
+    seen = eyes.collect()
+    assert seen.guests[0].usage.cpu_millicores is None
+    assert seen.guests[0].storage == ("/srv/my vms", "rbd:kvm")
+    report = Report("remote", START, 1, seen)
     assert report_from_json_text(report_to_json_text(report), "report") == report
 
 

@@ -194,3 +194,24 @@ def test_a_host_cut_off_costs_its_deadline_only_and_comes_back(lab: Lab) -> None
             assert time.monotonic() < deadline_s, "the host never came back"
             time.sleep(0.5)
     eyes.close()
+
+
+def test_a_restarted_libvirtd_is_found_again(lab: Lab) -> None:
+    """An absent libvirtd is an error; afterwards the guests are seen again, with their CPU."""
+    lab.guest("web-1", "lab-1", cpu_millicores=50)
+    eyes = eyes_on(lab, "lab-1")
+    eyes.collect()
+    lab.host("lab-1").stop_libvirtd()
+    with pytest.raises(HostUnreachableError, match="host lab-1"):
+        eyes.collect()
+    lab.host("lab-1").start_libvirtd()
+    deadline_s = time.monotonic() + 20
+    while True:
+        try:
+            (guest,) = eyes.collect().guests
+            break
+        except HostUnreachableError:
+            assert time.monotonic() < deadline_s, "the host never came back"
+            time.sleep(0.5)
+    eyes.close()
+    assert guest.usage.cpu_millicores is not None
