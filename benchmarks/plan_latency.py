@@ -1,4 +1,4 @@
-"""How long solving takes and how good it is, over sizes and policies: `python -m benchmarks.plan_latency 20x200 100x1000`.
+"""How long solving takes and how good it is, over sizes and policies: `python -m benchmarks.plan_latency 20x200`.
 
 Prints one line per problem: seconds to make and to solve, status, second tier before, after and bound, gap, moves, GiB.
 """

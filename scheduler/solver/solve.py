@@ -17,7 +17,7 @@ from scheduler.solver.instance import Instance, build
 from scheduler.solver.meter import Budget, Meter
 from scheduler.solver.search import Search
 
-__all__ = ["Budget", "solve"]
+__all__ = ["Budget", "run", "solve"]
 
 IMPORT_S = 1.2
 """With less time left than this, importing ortools would use it up."""
@@ -47,7 +47,7 @@ def solve(
     if search.under_threshold and isinstance(problem.goal, BalanceGoal):
         instance = build(replace(problem, goal=RepairGoal()))
         search = Search(instance, analytic(instance))
-    _search(search, meter)
+    run(search, meter)
     blamed: tuple[str, ...] = ()
     if search.value.hard and _booleans(instance) <= MOST_BOOLEANS:
         from scheduler.solver.blame import blame
@@ -56,7 +56,8 @@ def solve(
     return answer(search, meter.spent_s, blamed)
 
 
-def _search(search: Search, meter: Meter) -> None:
+def run(search: Search, meter: Meter) -> None:
+    """Improve a search and its bounds as far as the budget goes."""
     instance = search.instance
     place = descend(instance, search.place, meter)
     search.offer(place)

@@ -1,0 +1,128 @@
+"""Impossible hard rules name a minimal set to blame, on conflicts made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from cluster.guest import Guest
+from cluster.host import Host
+from cluster.plan import Status
+from cluster.rules import Affinity, AntiAffinity, Enforcement, Forbid, GroupMoveLimit, Pin, Rule, Spread
+from policies.registry import make_problem
+from scheduler.solver.solve import Budget, solve
+from tests.scheduler.solver.clusters import cluster, guest, host, these
+
+HARD = Enforcement.HARD
+TWO = (host("a"), host("b"))
+PAIR = (guest("g0", "a"), guest("g1", "a"))
+BYSTANDERS: tuple[Rule, ...] = (
+    AntiAffinity(name="other", guests=these("x0", "x1")),
+    Pin(name="elsewhere", guests=these("x0"), hosts=these("a", "b")),
+)
+
+CONFLICTS: dict[str, tuple[Sequence[Host], Sequence[Guest], Sequence[Rule], tuple[str, ...]]] = {
+    "pin against compatibility": (
+        (host("a"), host("b", storage=())),
+        (guest("g0", "a", storage=("ceph",)),),
+        (Pin(name="there", guests=these("g0"), hosts=these("b"), enforcement=HARD),),
+        ("pin:there",),
+    ),
+    "pin of a guest that cannot move": (
+        TWO,
+        (guest("g0", "a", movable=False),),
+        (Pin(name="there", guests=these("g0"), hosts=these("b"), enforcement=HARD),),
+        ("pin:there",),
+    ),
+    "affinity against anti-affinity": (
+        TWO,
+        PAIR,
+        (
+            Affinity(name="together", guests=these("g0", "g1")),
+            AntiAffinity(name="apart", guests=these("g0", "g1"), enforcement=HARD),
+        ),
+        ("affinity:together", "anti_affinity:apart"),
+    ),
+    "three apart on two hosts": (
+        TWO,
+        (*PAIR, guest("g2", "b")),
+        (AntiAffinity(name="apart", guests=these("g0", "g1", "g2"), enforcement=HARD),),
+        ("anti_affinity:apart",),
+    ),
+    "pin against memory": (
+        (host("a"), host("b", gib=4)),
+        (guest("g0", "a"),),
+        (Pin(name="there", guests=these("g0"), hosts=these("b"), enforcement=HARD),),
+        ("limits", "pin:there"),
+    ),
+    "spread over more racks than there are": (
+        TWO,
+        PAIR,
+        (Spread(name="wide", guests=these("g0", "g1"), domain="host", at_least=3, enforcement=HARD),),
+        ("spread:wide",),
+    ),
+    "two pins and anti-affinity": (
+        TWO,
+        PAIR,
+        (
+            Pin(name="one", guests=these("g0"), hosts=these("a")),
+            Pin(name="two", guests=these("g1"), hosts=these("a")),
+            AntiAffinity(name="apart", guests=these("g0", "g1"), enforcement=HARD),
+        ),
+        ("anti_affinity:apart", "pin:one", "pin:two"),
+    ),
+    "forbid everywhere": (
+        TWO,
+        (guest("g0", "a"),),
+        (Forbid(name="nowhere", guests=these("g0"), hosts=these("a", "b"), enforcement=HARD),),
+        ("forbid:nowhere",),
+    ),
+    "together on hosts too small": (
+        (host("a", gib=10), host("b", gib=10)),
+        (guest("g0", "a"), guest("g1", "b")),
+        (Affinity(name="together", guests=these("g0", "g1"), enforcement=HARD),),
+        ("affinity:together", "limits"),
+    ),
+    "a group that may not move": (
+        TWO,
+        PAIR,
+        (
+            GroupMoveLimit(name="still", guests=these("g0", "g1"), at_most=0),
+            AntiAffinity(name="apart", guests=these("g0", "g1"), enforcement=HARD),
+        ),
+        ("anti_affinity:apart", "group_move_limit:still"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CONFLICTS))
+def test_conflict_names_its_parts(name: str) -> None:
+    """The blamed set is the conflict's parts and nothing else, and the placement stays."""
+    hosts, guests, rules, blamed = CONFLICTS[name]
+    others = (guest("x0", "a", gib=1), guest("x1", "b", gib=1))
+    snapshot = cluster(hosts, (*guests, *others), (*rules, *BYSTANDERS))
+    proposal = solve(make_problem("balance", snapshot), Budget(work_limit=5.0))
+    assert proposal.status is Status.INFEASIBLE
+    assert proposal.blamed == blamed
+    assert proposal.placement == {one.id: one.host for one in snapshot.guests}
+    assert all(value.before == value.after for value in proposal.values)
+    assert all(part in proposal.why for part in blamed)
+
+
+def test_cap_on_moves_is_blamed() -> None:
+    """When only the cap stands in the way, it is named."""
+    rule = AntiAffinity(name="apart", guests=these("g0", "g1"), enforcement=HARD)
+    proposal = solve(make_problem("balance", cluster(TWO, PAIR, [rule]), max_moves=0), Budget(work_limit=5.0))
+    assert proposal.blamed == ("anti_affinity:apart", "max_moves")
+
+
+def test_hard_rule_that_can_hold_is_no_conflict() -> None:
+    """The same rule without the cap is simply mended."""
+    rule = AntiAffinity(name="apart", guests=these("g0", "g1"), enforcement=HARD)
+    proposal = solve(make_problem("repair", cluster(TWO, PAIR, [rule])), Budget(work_limit=5.0))
+    assert proposal.status is Status.OPTIMAL
+    assert proposal.blamed == ()
+    soft = replace(rule, enforcement=Enforcement.REPAIR)
+    assert solve(make_problem("repair", cluster(TWO, PAIR, [soft]), max_moves=0)).status is Status.NOTHING_TO_DO
