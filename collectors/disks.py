@@ -9,8 +9,9 @@ How storage is named, in a guest's and a host's `storage`:
 | volume of a libvirt pool | as the network or path that the pool stands for | as that |
 | anything else | none: it is a local disk | no |
 
-Shared paths are those that the operator lists in the host's `storage`, the targets of libvirt's network file system
-pools, and (seen by an agent on the host) mounts of network and cluster file systems.
+A local disk keeps its guest where it is. Shared paths are those that the operator lists in the host's `storage`, the
+targets of libvirt's network file system pools, and (seen by an agent on the host) mounts of network and cluster file
+systems.
 """
 
 from __future__ import annotations

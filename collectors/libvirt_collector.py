@@ -106,6 +106,11 @@ class LibvirtCollector:
     def host(self) -> str:
         return self._host_id
 
+    @property
+    def on_its_host(self) -> bool:
+        """It runs on the host itself, and asks the machine's kernel, too."""
+        return self._local is not None
+
     def collect(self) -> Observation:
         """Look once; the first time twice, since rates need it. `HostUnreachableError` when libvirt does not answer."""
         try:
@@ -211,7 +216,6 @@ class LibvirtCollector:
         facts, stats = known.facts, self._stats[domain.uuid]
         now = self._counters[domain.uuid]
         sizes = disk_sizes_mib(stats)
-        unsized = next((disk.target for disk in facts.local_disks if disk.target not in sizes), "")
         owners = self._local.owners() if self._local is not None else {}
         condition = Condition(
             state=domain.state,
@@ -222,7 +226,6 @@ class LibvirtCollector:
             job=known.read.job,
             block_job=known.read.block_job,
             owner=owners.get(domain.name),
-            unsized_disk=unsized,
         )
         why_not = (*facts.why_not, *why_not_now(condition))
         waited = delay_ratio(before, now, facts.vcpus)

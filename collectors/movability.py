@@ -19,6 +19,7 @@ RUNNING, BLOCKED, PAUSED, SHUTDOWN, SHUTOFF, CRASHED, PMSUSPENDED = range(1, 8)
 PAUSED_MIGRATION, PAUSED_IOERROR, PAUSED_POSTCOPY, PAUSED_POSTCOPY_FAILED = 2, 5, 12, 13
 """Some of libvirt's reasons for `PAUSED`."""
 
+_HOST_KINDS = ("nvme", "vhostuser", "vhostvdpa")
 _STATES = {PAUSED: "paused", SHUTDOWN: "shutting down", CRASHED: "crashed", PMSUSPENDED: "suspended to memory"}
 
 
@@ -36,7 +37,7 @@ class Definition:
 class Condition:
     """What is so now and not in the XML.
 
-    `job` and `block_job` name what is under way, or are empty. `unsized_disk` is a local disk of unknown size.
+    `job` and `block_job` name what is under way, or are empty.
     """
 
     state: int = RUNNING
@@ -47,7 +48,6 @@ class Condition:
     job: str = ""
     block_job: str = ""
     owner: str | None = None
-    unsized_disk: str = ""
 
 
 def marked_ignore(guest: Definition) -> str | None:
@@ -85,8 +85,17 @@ def host_interface(guest: Definition) -> str | None:
 def host_disk(guest: Definition) -> str | None:
     """A disk is a device or a process of this host."""
     for disk in guest.disks:
-        if disk.kind in ("nvme", "vhostuser", "vhostvdpa"):
+        if disk.kind in _HOST_KINDS:
             return f"disk {disk.target} is of type {disk.kind}, bound to this host"
+    return None
+
+
+def local_disk(guest: Definition) -> str | None:
+    """A disk is on this host only, as far as is known. Moves do not copy disks."""
+    for disk in guest.disks:
+        if disk.local and disk.device in ("disk", "lun") and disk.kind not in _HOST_KINDS:
+            place = f" ({disk.path})" if disk.path else ""
+            return f"disk {disk.target}{place} is on this host only; where it is shared, list its path in hosts.storage"
     return None
 
 
@@ -217,17 +226,13 @@ def cluster_resource(guest: Condition) -> str | None:
     return f"belongs to {guest.owner}" if guest.owner is not None else None
 
 
-def unsized_disk(guest: Condition) -> str | None:
-    """A local disk whose size is not known cannot be planned."""
-    return f"the size of its local disk {guest.unsized_disk} is not known" if guest.unsized_disk else None
-
-
 FROM_XML: tuple[Callable[[Definition], str | None], ...] = (
     marked_ignore,
     other_manager,
     host_device,
     host_interface,
     host_disk,
+    local_disk,
     local_medium,
     local_backing_file,
     transient_disk,
@@ -249,7 +254,6 @@ FROM_STATE: tuple[Callable[[Condition], str | None], ...] = (
     snapshots,
     job,
     block_job,
-    unsized_disk,
 )
 
 

@@ -21,7 +21,7 @@ Builder = Callable[[Settings, HostSettings, Clock], Collector]
 
 
 def libvirt_collector(settings: Settings, host: HostSettings, clock: Clock) -> LibvirtCollector:
-    """Build the collector of one host's libvirt. With a URI of this machine, its kernel is asked, too."""
+    """Build the collector of one host's libvirt. On the host itself, its kernel is asked, too."""
     collect = settings.collect
     uri = host.uri or DEFAULT_URI
     options = CollectorOptions(
@@ -39,7 +39,8 @@ def libvirt_collector(settings: Settings, host: HostSettings, clock: Clock) -> L
         dirty_rate_period_s=collect.dirty_rate_period_s,
     )
     connection = LibvirtConnection(uri, collect.deadline_s, clock, name=host.id)
-    return LibvirtCollector(host.id, connection, clock, options, None if is_remote(uri) else _local(settings, clock))
+    here = not is_remote(uri) or (collect.source is CollectSource.AGENTS and system.is_this_machine(uri))
+    return LibvirtCollector(host.id, connection, clock, options, _local(settings, clock) if here else None)
 
 
 def recorded_collector(settings: Settings, host: HostSettings, clock: Clock) -> Collector:

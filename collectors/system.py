@@ -5,12 +5,15 @@ For a collector that runs on the host itself. Rates come from the difference to 
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 from cluster.clock import Clock
 from cluster.report import HostUsage
@@ -94,6 +97,23 @@ def boot_id() -> str:
         import psutil
 
         return f"boot-{psutil.boot_time():.0f}"
+
+
+def is_this_machine(uri: str) -> bool:
+    """Tell whether a URI names this machine: by its host name, with or without a domain, or one of its addresses."""
+    name = urlsplit(uri).hostname or ""
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return name.partition(".")[0] in ("localhost", socket.gethostname().lower().partition(".")[0])
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            # Only an address of this machine can be bound; nothing is sent.
+            probe.bind((name, 0))
+    except OSError:
+        return False
+    return True
 
 
 def network_devices() -> tuple[str, ...] | None:

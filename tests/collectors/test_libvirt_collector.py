@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -42,6 +43,7 @@ class PretendHost(LibvirtConnection):
         self.present = True
         self.hangs = 0
         self.hung = 0
+        self.more: dict[str, object] = {}
         self.asked: list[str] = []
 
     @property
@@ -59,7 +61,7 @@ class PretendHost(LibvirtConnection):
     def _answer(self, what: str) -> object:
         match what:
             case "list its guests" | "list its guests without asking their QEMUs":
-                stats: dict[str, object] = {"cpu.time": self.cpu_ns}
+                stats: dict[str, object] = {"cpu.time": self.cpu_ns, **self.more}
                 if self.answers:
                     stats["balloon.rss"] = 1024 * 1024
                 domain = RunningDomain(UUID, self.domain_id, "web-1", self.state, 1, stats)
@@ -177,13 +179,22 @@ def test_a_guest_whose_qemu_stays_silent_is_not_movable() -> None:
     assert eyes.collect().guests[0].movable
 
 
-def test_a_local_disk_of_unknown_size_is_not_movable() -> None:
-    """A guest that would have to be copied cannot be planned without knowing how much."""
+def test_local_disks_count_with_their_size() -> None:
+    """A guest's local disks are added up by what libvirt says of their size, and keep it where it is."""
     host = PretendHost(FakeClock())
-    host.xml = domain_xml(devices=disk_xml("file='/var/lib/a.qcow2'"))
+    host.xml = domain_xml(devices=disk_xml("file='/var/lib/a'") + disk_xml("file='/var/lib/b'", target="vdb"))
+    host.more = {
+        "block.count": 2,
+        "block.0.name": "vda",
+        "block.0.capacity": 10 << 30,
+        "block.1.name": "vdb",
+        "block.1.capacity": 1 << 30,
+    }
     guest = collector(host).collect().guests[0]
-    assert (guest.movable, guest.local_disk_mib) == (False, 0)
-    assert "size of its local disk vda" in str(guest.why_not)
+    assert (guest.movable, guest.local_disk_mib) == (False, 11 * 1024)
+    assert "disk vda (/var/lib/a) is on this host only" in str(guest.why_not)
+    shared = collector(host, shared_paths=("/var/lib",)).collect().guests[0]
+    assert (shared.movable, shared.local_disk_mib, shared.storage) == (True, 0, ("/var/lib",))
 
 
 def test_a_definition_that_cannot_be_read_hides_no_guest() -> None:
@@ -266,6 +277,29 @@ def test_odd_names_travel_in_reports() -> None:
     assert seen.guests[0].storage == ("/srv/my vms", "rbd:kvm")
     report = Report("remote", START, 1, seen)
     assert report_from_json_text(report_to_json_text(report), "report") == report
+
+
+@pytest.mark.parametrize(
+    ("source", "uri", "local"),
+    [
+        (CollectSource.AGENTS, "qemu+tls://here.example.org/system", True),
+        (CollectSource.AGENTS, "qemu+tcp://127.0.0.1/system", True),
+        (CollectSource.AGENTS, "qemu+tls://elsewhere.example.org/system", False),
+        (CollectSource.AGENTS, "qemu+tcp://192.0.2.7/system", False),
+        (CollectSource.AGENTS, "", True),
+        (CollectSource.LIBVIRT, "qemu+tls://here.example.org/system", False),
+        (CollectSource.LIBVIRT, "test:///default", True),
+    ],
+)
+def test_an_agent_knows_its_own_machine(
+    monkeypatch: pytest.MonkeyPatch, source: CollectSource, uri: str, local: bool
+) -> None:
+    """An agent whose configured URI names its own machine asks that machine's kernel, too; nobody else does."""
+    monkeypatch.setattr(socket, "gethostname", lambda: "here")
+    chosen = Settings(collect=replace(CollectSettings(), source=source))
+    eyes = make_collector(chosen, HostSettings("kvm-1", uri=uri), FakeClock())
+    assert isinstance(eyes, LibvirtCollector)
+    assert eyes.on_its_host is local
 
 
 def test_no_collector_is_built_for_simulated_hosts() -> None:

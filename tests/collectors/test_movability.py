@@ -49,6 +49,9 @@ FORBIDDEN = [
     Case("host_interface", "type vhostuser", devices="<interface type='vhostuser'/>"),
     Case("host_disk", "type nvme", devices=disk_xml("type='pci' managed='yes' namespace='1'", kind="nvme")),
     Case("host_disk", "type vhostuser", devices=disk_xml("type='unix' path='/run/blk.sock'", kind="vhostuser")),
+    Case("local_disk", "disk vda (/root/a.qcow2) is on this host only", devices=disk_xml("file='/root/a.qcow2'")),
+    Case("local_disk", "disk vda (/dev/vg0/a) is", devices=disk_xml("dev='/dev/vg0/a'", kind="block")),
+    Case("local_disk", "disk vda is on", devices=disk_xml("pool='nowhere' volume='a'", kind="volume")),
     Case(
         "local_medium",
         "cdrom sda holds /root/debian.iso",
@@ -93,6 +96,8 @@ ALLOWED = [
     Case("host_device", "", devices="<hostdev mode='subsystem' type='pci'><teaming type='transient'/></hostdev>"),
     Case("host_interface", "", devices="<interface type='hostdev'><teaming type='transient'/></interface>"),
     Case("host_interface", "", devices="<interface type='bridge'><source bridge='br0'/></interface>"),
+    Case("local_disk", "", devices=disk_xml("file='/srv/vms/a.qcow2'")),
+    Case("local_disk", "", devices=disk_xml("dev='/mnt/ceph/a'", kind="block")),
     Case("local_medium", "", devices=disk_xml("file='/srv/vms/iso/debian.iso'", device="cdrom", target="sda")),
     Case("local_medium", "", devices="<disk type='file' device='cdrom'><target dev='sda'/><readonly/></disk>"),
     Case("local_medium", "", devices=disk_xml("startupPolicy='optional'", device="cdrom", target="sda")),
@@ -133,7 +138,6 @@ STATES = [
     ("job", Condition(job="backup"), "a job is under way: backup"),
     ("job", Condition(job="save"), "a job is under way: save"),
     ("block_job", Condition(block_job="vda"), "a block job runs on disk vda"),
-    ("unsized_disk", Condition(unsized_disk="vdb"), "local disk vdb"),
 ]
 
 
