@@ -6,6 +6,7 @@ from cluster.formats.cluster_file import GUEST, HOST, read_guest
 from cluster.formats.reader import Value, parse_json
 from cluster.formats.values import (
     AMOUNT,
+    BOOLEAN,
     ID,
     IDS,
     MOMENT,
@@ -56,6 +57,7 @@ _OBSERVATION = Record(
         "guests": many(_GUEST),
         "inactive": IDS,
         "warnings": many(TEXT),
+        "kill_switch": BOOLEAN,
     },
     check=_check_observation,
 )

@@ -1,0 +1,38 @@
+"""What is wrong with a cluster right now: broken rules and hosts over their limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cluster.limits import Limits
+from cluster.rules import Enforcement
+from cluster.snapshot import Snapshot
+from scheduler.check.load import overloads
+from scheduler.check.rules import broken, settled
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong: a stable code (`broken_rule`, `over_limit`, `unplannable`), what it concerns, and a sentence."""
+
+    code: str
+    about: str
+    text: str
+
+
+def check_cluster(snapshot: Snapshot, limits: Limits) -> list[Finding]:
+    """Return everything broken in the snapshot, rules first, then overload, then hosts that cannot be planned with."""
+    placement = {guest.id: guest.host for guest in snapshot.guests}
+    findings = []
+    for rule in snapshot.rules:
+        if rule.enforcement is not Enforcement.SOFT and (count := broken(rule, snapshot, settled(placement))):
+            unit = {"anti_affinity": "pairs together", "affinity": "pairs apart", "spread": "cells missing"}
+            text = f"{rule.title} is broken: {count} {unit.get(rule.kind, 'guests')}"
+            findings.append(Finding("broken_rule", rule.title, text))
+    for host, resource, ratio, limit in overloads(snapshot, placement, limits):
+        text = f"host {host.id} is over its {resource} limit: {float(ratio):.2f} of room, limit {float(limit):.2f}"
+        findings.append(Finding("over_limit", host.id, text))
+    for host in snapshot.hosts:
+        if (why := snapshot.why_unplannable(host)) is not None:
+            findings.append(Finding("unplannable", host.id, f"{why}; it is neither source nor target"))
+    return findings

@@ -1,0 +1,109 @@
+"""Whether a plan, or one step of it, still holds in the world as it is seen now. Drift of usage does not refuse."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cluster.limits import Limits
+from cluster.migration.compatibility import why_cannot_run
+from cluster.plan import Migrate, Plan, Sleep, Step, Wake
+from cluster.rules import Affinity, Enforcement, Near
+from cluster.snapshot import Snapshot
+from scheduler.check.load import RESOURCES, demand_of, most_of, use_of
+from scheduler.check.rules import broken, members, settled
+
+
+def why_plan_no_longer_holds(plan: Plan, made_from: Snapshot | None, seen: Snapshot, now: datetime) -> str | None:
+    """Say what changed since a plan was made so that it must not be begun; `None` when it still holds.
+
+    `made_from` is the snapshot it was made from, where that is at hand: guests resized since are then found, too.
+    """
+    if now >= plan.expires_at:
+        return f"plan {plan.id} expired at {plan.expires_at:%H:%M:%S} UTC: make a new one"
+    where: dict[str, str] = {}
+    for move in plan.migrations:
+        guest = seen.guest_by_id.get(move.guest)
+        name = move.guest_name or move.guest
+        if guest is None:
+            return f"guest {name} is gone: make a new plan"
+        if move.guest not in where and guest.host != move.source:
+            return f"guest {name} is on {guest.host}, not on {move.source} as planned: make a new plan"
+        where[move.guest] = move.target
+        was = None if made_from is None else made_from.guest_by_id.get(move.guest)
+        if was is not None and (was.memory_mib, was.vcpus) != (guest.memory_mib, guest.vcpus):
+            return f"guest {name} was resized since the plan was made: make a new plan"
+    woken = {step.host for step in plan.steps if isinstance(step, Wake)}
+    for step in plan.steps:
+        if (why := _why_hosts_changed(step, seen, woken)) is not None:
+            return why
+    return None
+
+
+def why_step_no_longer_holds(plan: Plan, step: Step, seen: Snapshot, limits: Limits, now: datetime) -> str | None:
+    """Say why a step must not start now; `None` when it may. `seen` is the world with earlier steps done."""
+    if now >= plan.expires_at:
+        return f"plan {plan.id} expired at {plan.expires_at:%H:%M:%S} UTC"
+    if (why := _why_hosts_changed(step, seen, frozenset())) is not None:
+        return why
+    if isinstance(step, Sleep):
+        if seen.guests_by_host[step.host]:
+            return f"host {step.host} has guests: {seen.guests_by_host[step.host][0].title}"
+        return None
+    if not isinstance(step, Migrate):
+        return None
+    guest = seen.guest_by_id.get(step.guest)
+    if guest is None:
+        return f"guest {step.guest_name or step.guest} is gone"
+    if guest.host != step.source:
+        return f"guest {guest.title} is on {guest.host}, not on {step.source}"
+    if not guest.movable:
+        return f"guest {guest.title} may not move any more: {guest.why_not}"
+    target = seen.host_by_id[step.target]
+    if (why := why_cannot_run(guest, target)) is not None:
+        return why
+    return _why_newly_broken(plan, step, seen) or _why_no_room(step, seen, limits)
+
+
+def _why_hosts_changed(step: Step, seen: Snapshot, woken: frozenset[str] | set[str]) -> str | None:
+    ends = (step.source, step.target) if isinstance(step, Migrate) else (step.host,)
+    for one in ends:
+        host = seen.host_by_id.get(one)
+        if host is None:
+            return f"host {one} is gone: make a new plan"
+        if isinstance(step, Wake) or one in woken:
+            continue
+        is_target = isinstance(step, Sleep) or one == ends[-1]
+        if (why := seen.why_no_target(host) if is_target else seen.why_unplannable(host)) is not None:
+            return f"{why}: make a new plan"
+    return None
+
+
+def _why_newly_broken(plan: Plan, step: Migrate, seen: Snapshot) -> str | None:
+    """Rules may not get worse by this step, with the guest on both hosts; affinity and near are the plan's to mend."""
+    where = dict(settled({guest.id: guest.host for guest in seen.guests}))
+    group_still_moves = {move.guest for move in plan.migrations}
+    for rule in seen.rules:
+        group = members(rule, seen)
+        if rule.enforcement is Enforcement.SOFT or step.guest not in group:
+            continue
+        if isinstance(rule, Affinity | Near) and group & group_still_moves:
+            continue
+        before = broken(rule, seen, where)
+        both = {**where, step.guest: frozenset((step.source, step.target))}
+        after = {**where, step.guest: frozenset((step.target,))}
+        if max(broken(rule, seen, both), broken(rule, seen, after)) > before:
+            return f"{rule.title} would be newly broken"
+    return None
+
+
+def _why_no_room(step: Migrate, seen: Snapshot, limits: Limits) -> str | None:
+    """Capacity that is certain (memory, huge pages, local disk, virtual CPUs) must be there; use of CPU may drift."""
+    guest, target = seen.guest_by_id[step.guest], seen.host_by_id[step.target]
+    for resource in RESOURCES:
+        most = most_of(target, resource, limits)
+        if most is None or resource in ("cpu", "network", "disk"):
+            continue
+        used = use_of(seen.guests_by_host[target.id], resource)
+        if demand_of(guest, resource) and used + demand_of(guest, resource) > most:
+            return f"host {target.id} has no room for {guest.title} any more: {resource} {used} of {float(most):g} used"
+    return None

@@ -1,0 +1,95 @@
+"""The checker's own arithmetic of load: demand, room and limits of each host, as exact fractions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from math import ceil, floor
+
+from cluster.guest import Guest
+from cluster.host import Host
+from cluster.limits import Limits
+from cluster.snapshot import Snapshot
+
+RESOURCES = ("cpu", "memory", "vcpus", "network", "disk", "huge pages", "local disk")
+
+
+def demand_of(guest: Guest, resource: str) -> int:
+    """Return a guest's demand; unknown use is not planned and counts as nothing."""
+    return {
+        "cpu": guest.usage.cpu_millicores or 0,
+        "memory": guest.memory_mib + guest.overhead_mib,
+        "vcpus": guest.vcpus,
+        "network": ceil(guest.usage.net_mbit_s or 0),
+        "disk": ceil(guest.usage.disk_mib_s or 0),
+        "huge pages": guest.hugepages_mib,
+        "local disk": guest.local_disk_mib,
+    }[resource]
+
+
+def room_of(host: Host, resource: str) -> Fraction | None:
+    """Return capacity less what is reserved (virtual CPUs: cores), or `None` where nothing limits it."""
+    cpu = host.cpu_millicores - host.reserved.cpu_millicores
+    whole: dict[str, Fraction | int | float | None] = {
+        "cpu": cpu,
+        "memory": host.memory_mib - host.reserved.memory_mib,
+        "vcpus": Fraction(cpu, 1000),
+        "network": None if host.net_mbit_s is None else floor(host.net_mbit_s),
+        "disk": None if host.disk_mib_s is None else floor(host.disk_mib_s),
+        "huge pages": host.hugepages_mib,
+        "local disk": host.local_disk_mib,
+    }
+    found = whole[resource]
+    return None if found is None else max(Fraction(0), Fraction(found))
+
+
+def ratio_of(limits: Limits, resource: str) -> Fraction:
+    """Return how full a resource may be made, as a ratio of room."""
+    ratios = {"cpu": limits.cpu, "memory": limits.memory, "network": limits.network, "disk": limits.disk}
+    if resource == "vcpus":
+        return Fraction(str(limits.vcpus_per_core))
+    return Fraction(str(ratios.get(resource, 1.0)))
+
+
+def most_of(host: Host, resource: str, limits: Limits) -> Fraction | None:
+    """Return the most of a resource that plans may put on a host."""
+    whole = room_of(host, resource)
+    return None if whole is None else whole * ratio_of(limits, resource)
+
+
+def use_of(guests: Iterable[Guest], resource: str) -> int:
+    """Return the demand of some guests together."""
+    return sum(demand_of(guest, resource) for guest in guests)
+
+
+def guests_on(snapshot: Snapshot, placement: Mapping[str, str]) -> dict[str, list[Guest]]:
+    """Return the guests on each host under a placement."""
+    on: dict[str, list[Guest]] = {host.id: [] for host in snapshot.hosts}
+    for guest in snapshot.guests:
+        on[placement[guest.id]].append(guest)
+    return on
+
+
+def overloads(
+    snapshot: Snapshot, placement: Mapping[str, str], limits: Limits
+) -> Iterator[tuple[Host, str, Fraction, Fraction]]:
+    """Yield (host, resource, use ratio, limit ratio) wherever a plannable host is over a limit."""
+    on = guests_on(snapshot, placement)
+    for host in snapshot.hosts:
+        if snapshot.why_unplannable(host) is not None:
+            continue
+        for resource in RESOURCES:
+            whole = room_of(host, resource)
+            used = use_of(on[host.id], resource)
+            if whole is None or used <= whole * ratio_of(limits, resource):
+                continue
+            ratio = used / whole if whole else Fraction(used)
+            yield host, resource, ratio, ratio_of(limits, resource)
+
+
+def utilisation(snapshot: Snapshot, placement: Mapping[str, str], host: Host, resource: str) -> Fraction | None:
+    """Return use over room of one host; `None` where it has no room."""
+    whole = room_of(host, resource)
+    if not whole:
+        return None
+    return use_of((g for g in snapshot.guests if placement[g.id] == host.id), resource) / whole

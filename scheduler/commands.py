@@ -1,0 +1,68 @@
+"""What people ask of the leader through the store: one function per verb, registered in `COMMANDS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cluster.errors import TrimtabError
+from cluster.formats.plan_file import read_plan
+from cluster.plan import Plan, PlanState
+from cluster.store.protocol import Command, Store
+from executors.runner import PlanRunner
+from scheduler.check import why_plan_no_longer_holds
+from scheduler.gate import View, why_no_action
+
+Handler = Callable[[Command, Store, PlanRunner, View, int], str]
+
+
+def carry_out(command: Command, store: Store, runner: PlanRunner, view: View, token: int) -> str:
+    """Carry out one command; return the sentence for the log. What cannot be done is said, not raised."""
+    handler = COMMANDS.get(command.verb)
+    if handler is None:
+        return f"command {command.verb!r} of {command.by} is unknown to this version: ignored"
+    try:
+        return f"{command.verb} by {command.by}: {handler(command, store, runner, view, token)}"
+    except TrimtabError as error:
+        return f"{command.verb} by {command.by} refused: {error}"
+
+
+def _approve(command: Command, store: Store, runner: PlanRunner, view: View, token: int) -> str:
+    record = store.plan(command.argument)
+    if record is None or record.state is not PlanState.WAITING:
+        return f"refused: plan {command.argument} does not wait for approval"
+    if (why := _why_not(record.plan, store, view)) is not None:
+        return f"refused: {why}"
+    runner.begin(record.plan)
+    return f"plan {record.plan.id} is under way"
+
+
+def _reject(command: Command, store: Store, runner: PlanRunner, view: View, token: int) -> str:
+    record = store.plan(command.argument)
+    if record is None or record.state is not PlanState.WAITING:
+        return f"refused: plan {command.argument} does not wait for approval"
+    store.set_plan_state(record.plan.id, PlanState.REJECTED, token, view.now, f"rejected by {command.by}")
+    return f"plan {record.plan.id} will not be carried out"
+
+
+def _apply(command: Command, store: Store, runner: PlanRunner, view: View, token: int) -> str:
+    plan = read_plan(command.argument, "the plan sent")
+    if (why := _why_not(plan, store, view)) is not None:
+        return f"refused: {why}"
+    runner.begin(plan)
+    return f"plan {plan.id} is under way"
+
+
+def _abort(command: Command, store: Store, runner: PlanRunner, view: View, token: int) -> str:
+    runner.abort(f"aborted by {command.by}")
+    return "stopping what runs, starting nothing more"
+
+
+def _why_not(plan: Plan, store: Store, view: View) -> str | None:
+    if (active := store.active_plan()) is not None:
+        return f"plan {active.plan.id} is under way"
+    if view.store_problems:
+        return f"the store is not safe for a journal: {view.store_problems[0]}"
+    return why_no_action(view) or why_plan_no_longer_holds(plan, None, view.snapshot, view.now)
+
+
+COMMANDS: dict[str, Handler] = {"approve": _approve, "reject": _reject, "apply": _apply, "abort": _abort}

@@ -1,0 +1,83 @@
+"""One turn of the loop: see, ask the gate, plan, ask the gate again, act. Returns the sentence for the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from cluster.config.settings import Mode
+from cluster.plan import Plan, PlanRecord, PlanState
+from cluster.store.protocol import Store
+from executors.runner import PlanRunner
+from scheduler.gate import View, frozen_guests, why_no_action, why_no_plan, why_not_act
+from scheduler.intent import Intent, intent_of
+from scheduler.leadership import Leadership
+from scheduler.planning import PlanRequest, make_plan
+
+
+class Cycle:
+    """Turns a view of the cluster into at most one plan under way. Holds nothing that a restart would miss."""
+
+    def __init__(
+        self, store: Store, leadership: Leadership, runner: PlanRunner, look: Callable[[PlanRecord | None], View]
+    ) -> None:
+        self._store = store
+        self._leadership = leadership
+        self._runner = runner
+        self._look = look
+        self.latest: Plan | None = None
+
+    def run(self) -> str:
+        """Do one turn. `StoreUnavailableError` and `CheckFailedError` pass through; nothing was begun then."""
+        if self._leadership.keep() is None:
+            return "standing by: another scheduler leads"
+        active = self._store.active_plan()
+        if active is not None:
+            return f"plan {active.plan.id} is under way"
+        view = self._look(active)
+        if (why := why_no_action(view)) is not None:
+            return f"not acting: {why}"
+        sentences = []
+        for intent in intent_of(view):
+            view = replace(view, by_request=intent.by_request)
+            if (why := why_no_plan(view)) is not None:
+                return f"no plan: {why}"
+            plan = self.latest = self._plan(view, intent)
+            if plan.steps:
+                return self._act(view, plan)
+            sentences.append(plan.why)
+        return "; ".join(sentences)
+
+    def _plan(self, view: View, intent: Intent) -> Plan:
+        chosen = view.settings.scheduler
+        request = PlanRequest(
+            policy=intent.policy,
+            level=chosen.level,
+            drained=intent.drained,
+            max_moves=None if intent.by_request else view.settings.gate.max_moves,
+            time_limit_s=chosen.time_limit_s if chosen.work_limit is None else None,
+            work_limit=chosen.work_limit,
+            workers=chosen.workers,
+            seed=chosen.seed,
+            frozen=frozen_guests(view, self._store.unresolved()),
+        )
+        return make_plan(view.snapshot, request, view.settings)
+
+    def _act(self, view: View, plan: Plan) -> str:
+        if (why := why_not_act(view, plan)) is None:
+            self._runner.begin(plan)
+            return f"began plan {plan.id}, {len(plan.steps)} steps; {plan.why}"
+        if view.settings.scheduler.mode is Mode.ADVISE:
+            return f"{self._advise(view, plan)}; {plan.why}"
+        return f"not acting: {why}; {plan.why}"
+
+    def _advise(self, view: View, plan: Plan) -> str:
+        """Put a plan up for approval, unless one that has not expired waits already."""
+        token = self._leadership.lease.token if self._leadership.lease else 0
+        for record in self._store.plans(20):
+            if record.state is PlanState.WAITING and record.plan.expires_at > view.now:
+                return f"plan {record.plan.id} waits: trimtab approve {record.plan.id}"
+            if record.state is PlanState.WAITING:
+                self._store.set_plan_state(record.plan.id, PlanState.REJECTED, token, view.now, "expired unapproved")
+        self._store.open_plan(plan, PlanState.WAITING, token, view.now)
+        return f"plan {plan.id} waits: trimtab approve {plan.id}"

@@ -1,0 +1,69 @@
+"""What the daemon wants now, in order: what operators asked for first, then the policy of the hour. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from cluster.config.settings import Mode, Settings, WindowKind
+from cluster.host import Host
+from cluster.snapshot import Snapshot
+from scheduler.gate import View
+from scheduler.windows import any_open
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A policy to plan for. `by_request`: a person asked, so mode, windows and cooldowns do not hold it back."""
+
+    policy: str
+    drained: tuple[str, ...] = ()
+    by_request: bool = False
+
+
+def intent_of(view: View) -> tuple[Intent, ...]:
+    """Return what to plan for; a later one is tried when an earlier one has nothing to do."""
+    wanted = []
+    drained = drained_hosts(view)
+    if drained:
+        wanted.append(Intent("drain", drained, by_request=True))
+    night = any_open(view.settings.windows, WindowKind.NIGHT, view.now)
+    wanted.append(Intent("consolidate" if night else view.settings.scheduler.policy))
+    return tuple(wanted)
+
+
+def drained_hosts(view: View) -> tuple[str, ...]:
+    """Return the hosts to be emptied that still hold guests which may move."""
+    return tuple(
+        sorted(
+            host.id
+            for host in view.snapshot.hosts
+            if f"drain:{host.id}" in view.flags
+            and view.snapshot.why_unplannable(host) is None
+            and any(guest.movable for guest in view.snapshot.guests_by_host[host.id])
+        )
+    )
+
+
+def plannable_by_us(snapshot: Snapshot, settings: Settings, stopped: frozenset[str], can_sleep: bool) -> Snapshot:
+    """Return the snapshot as autonomous plans see it.
+
+    Hosts whose own mode is not `act`, or that hold a kill switch (`stopped`), take nothing and their guests stay.
+    Without a way to control power no host counts as controllable.
+    """
+    modes = {host.id: host.mode for host in settings.hosts}
+    closed = {host.id for host in snapshot.hosts if modes.get(host.id, Mode.ACT) is not Mode.ACT or host.id in stopped}
+    if settings.scheduler.mode is not Mode.ACT:
+        closed = set(stopped)
+
+    def seen(host: Host) -> Host:
+        if not can_sleep:
+            host = replace(host, power=replace(host.power, controllable=False))
+        return replace(host, cordoned=True) if host.id in closed else host
+
+    guests = tuple(
+        replace(guest, movable=False, why_not=f"host {guest.host} is not to be acted on")
+        if guest.host in closed and guest.movable
+        else guest
+        for guest in snapshot.guests
+    )
+    return replace(snapshot, hosts=tuple(seen(host) for host in snapshot.hosts), guests=guests)

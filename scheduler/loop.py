@@ -1,0 +1,191 @@
+"""The loop's jobs: collect, tick, cycle, keep the lease, publish. The daemon and the simulator run them.
+
+`collect` brings reports to the store; `tick` watches and starts steps; `cycle` plans. Nothing here is needed after a
+crash: the store has it all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cluster.clock import Clock
+from cluster.config.settings import Settings
+from cluster.errors import UnreachableError
+from cluster.plan import Plan, PlanRecord, Sleep, Step, StepState, Wake
+from cluster.snapshot import Snapshot
+from executors.events import Event, EventKind
+from executors.runner import PlanRunner
+from scheduler.commands import carry_out
+from scheduler.cycle import Cycle
+from scheduler.gate import View, failed_moves, why_no_action
+from scheduler.intent import plannable_by_us
+from scheduler.last_look import why_not_now
+from scheduler.leadership import Leadership
+from scheduler.lines import line_of
+from scheduler.parts import Parts
+from scheduler.see import Sight, build_snapshot
+from scheduler.status import status_of
+
+TICK_S = 0.5
+STATUS_TTL_S = 30.0
+
+Listener = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to be done every so often."""
+
+    name: str
+    every_s: float
+    run: Callable[[], None]
+
+
+class Loop:
+    """The whole of Trimtab at work on one cluster. Jobs may run on different threads."""
+
+    def __init__(self, parts: Parts, settings: Settings, clock: Clock, holder: str, listener: Listener) -> None:
+        self.parts = parts
+        self.settings = settings
+        self.sentence = ""
+        self._clock = clock
+        self._listener = listener
+        self._started_at = clock.now()
+        self._unreachable: dict[str, str] = {}
+        self._acting = threading.Lock()
+        self.leadership = Leadership(parts.store, holder, settings.scheduler.lease_s, clock)
+        self.runner = PlanRunner(
+            parts.store,
+            parts.migrations,
+            parts.power,
+            clock,
+            settings.migration,
+            self._last_look,
+            lambda: why_no_action(self._bare_view()),
+            lambda: self.leadership.lease,
+        )
+        self.cycle_once = Cycle(parts.store, self.leadership, self.runner, self.view)
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Return what is to be done and how often, in the order of a first round."""
+        chosen = self.settings
+        return (
+            Job("lease", chosen.scheduler.lease_s / 4, self.keep_lease),
+            Job("collect", chosen.collect.interval_s, self.collect),
+            Job("tick", TICK_S, self.tick),
+            Job("cycle", chosen.scheduler.interval_s, self.cycle),
+            Job("publish", max(1.0, min(5.0, chosen.scheduler.interval_s / 2)), self.publish),
+        )
+
+    # -- the jobs --------------------------------------------------------------------------------------------------
+    def keep_lease(self) -> None:
+        """Take or renew leadership."""
+        self.leadership.keep()
+
+    def collect(self) -> None:
+        """Measure all hosts, where no agents do it."""
+        if self.parts.fleet is not None:
+            self._unreachable = dict(self.parts.fleet.collect())
+
+    def tick(self) -> None:
+        """Carry out commands, then let the runner do one pass."""
+        with self._acting:
+            if (lease := self.leadership.lease) is not None:
+                for command in self.parts.store.take_commands():
+                    self._listener(carry_out(command, self.parts.store, self.runner, self.view(None), lease.token))
+            for event in self.runner.tick():
+                self._note_power(event)
+                if event.kind is not EventKind.PROGRESS:
+                    self._listener(line_of(event))
+
+    def cycle(self) -> None:
+        """See, plan, act; say what came of it when it is news."""
+        with self._acting:
+            sentence = self.cycle_once.run()
+        if sentence != self.sentence:
+            self._listener(sentence)
+        self.sentence = sentence
+
+    def publish(self) -> None:
+        """Tell `trimtab status` how things are. Only the leader does."""
+        if self.leadership.lease is not None:
+            self.parts.store.put_status(json.dumps(self.status()), STATUS_TTL_S)
+
+    # -- what people ask for -----------------------------------------------------------------------------------------
+    def stop_starting(self) -> None:
+        """Finish what runs and start nothing more."""
+        self.runner.stop_starting()
+
+    def abort(self) -> None:
+        """Stop what runs, where that is safe."""
+        self.runner.abort()
+
+    def is_idle_here(self) -> bool:
+        """Tell whether no plan is under way that this scheduler carries out."""
+        return self.leadership.lease is None or self.parts.store.active_plan() is None
+
+    def close(self) -> None:
+        """Give up leadership and let go of everything."""
+        with contextlib.suppress(UnreachableError):  # without the store the lease runs out by itself
+            self.leadership.release()
+        self.parts.close()
+
+    @property
+    def latest_plan(self) -> Plan | None:
+        """The plan of the last cycle that made one."""
+        return self.cycle_once.latest
+
+    def status(self) -> dict[str, object]:
+        """Return the state of things, ready for JSON."""
+        sight = self.see(self.parts.store.active_plan())
+        return status_of(sight, self.parts.store, self.settings, self.sentence, self._clock.now())
+
+    # -- seeing ----------------------------------------------------------------------------------------------------
+    def see(self, active: PlanRecord | None) -> Sight:
+        """Return what is known of the cluster now."""
+        store = self.parts.store
+        return build_snapshot(
+            store.reports(), self.settings, store.flags(), self._clock.now(), active, self._unreachable
+        )
+
+    def view(self, active: PlanRecord | None) -> View:
+        """Return what the gate looks at; the snapshot is the cluster as autonomous plans may touch it."""
+        sight = self.see(active)
+        power = self.parts.power is not None
+        return replace(
+            self._bare_view(),
+            snapshot=plannable_by_us(sight.snapshot, self.settings, sight.stopped, power),
+            last_moves=self.parts.store.last_moves(),
+            last_failures=failed_moves(self.parts.store.plans(20)),
+            store_problems=() if self.parts.world is not None else self.parts.store.durability_problems(),
+        )
+
+    def _bare_view(self) -> View:
+        """Return what the checks before every step look at: no figures of the cluster."""
+        now = self._clock.now()
+        return View(
+            settings=self.settings,
+            now=now,
+            started_at=self._started_at,
+            snapshot=Snapshot("", now, (), ()),
+            flags=self.parts.store.flags(),
+            kill_switch=Path(self.settings.gate.kill_switch).exists(),
+        )
+
+    def _last_look(self, plan: Plan, step: Step) -> str | None:
+        return why_not_now(
+            plan, step, self.see(self.parts.store.active_plan()), self.settings.limits, self._clock.now()
+        )
+
+    def _note_power(self, event: Event) -> None:
+        """Remember which hosts sleep because we put them to sleep."""
+        if event.kind is EventKind.ENDED and event.state == StepState.DONE:
+            if isinstance(event.step, Sleep):
+                self.parts.store.set_flag(f"power:{event.step.host}", "asleep")
+            elif isinstance(event.step, Wake):
+                self.parts.store.set_flag(f"power:{event.step.host}", None)

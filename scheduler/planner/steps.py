@@ -1,0 +1,64 @@
+"""From ordered moves to the steps of a plan: ids, edges, estimates, reasons, shares of the gain, sleeping hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from cluster.config.settings import MigrationSettings
+from cluster.migration.estimate import estimate_migration, link_mbit_s
+from cluster.plan import Migrate, Sleep, Step
+from cluster.problem import Problem
+from scheduler.planner.edges import order_edges
+from scheduler.planner.reasons import reason_of
+from scheduler.planner.state import Move
+
+
+def build_steps(
+    problem: Problem,
+    moves: Sequence[Move],
+    asleep: Sequence[str],
+    value: Callable[[Mapping[str, str]], float],
+    settings: MigrationSettings,
+    saves_watts: Mapping[str, float],
+) -> tuple[Step, ...]:
+    """Return the steps in an order that their `after` edges allow; `value` of a placement is what the plan lowers."""
+    snapshot = problem.snapshot
+    placement = {guest.id: guest.host for guest in snapshot.guests}
+    final = {**placement, **{move.guest: move.target for move in moves}}
+    values = [value(placement)]
+    for move in moves:
+        placement[move.guest] = move.target
+        values.append(value(placement))
+    whole = values[0] - values[-1]
+    edges = order_edges(problem, moves)
+    steps: list[Step] = []
+    for index, move in enumerate(moves):
+        guest = snapshot.guest_by_id[move.guest]
+        ends = snapshot.host_by_id[move.source], snapshot.host_by_id[move.target]
+        mbit_s = link_mbit_s(*ends, settings.mbit_s, settings.estimate_mbit_s)
+        steps.append(
+            Migrate(
+                id=f"s{index + 1}",
+                guest=guest.id,
+                source=move.source,
+                target=move.target,
+                reason=reason_of(move, problem, final),
+                estimate=estimate_migration(guest, mbit_s, settings.estimate_dirty_mib_s),
+                guest_name=guest.name,
+                after=tuple(f"s{earlier + 1}" for earlier in edges[index]),
+                parking=move.parking,
+                gain_share=round((values[index] - values[index + 1]) / whole, 4) if whole > 0 else 0.0,
+            )
+        )
+    for host in sorted(asleep):
+        leaving = tuple(step.id for step in steps if isinstance(step, Migrate) and host in (step.source, step.target))
+        steps.append(
+            Sleep(
+                id=f"s{len(steps) + 1}",
+                host=host,
+                reason="empty: its guests fit on fewer hosts" if leaving else "empty already",
+                saves_watts=round(saves_watts[host], 1),
+                after=leaving,
+            )
+        )
+    return tuple(steps)

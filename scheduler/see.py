@@ -1,0 +1,159 @@
+"""From reports to one snapshot: what is measured, what only the configuration knows, what people asked for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
+
+from cluster.config.settings import HostSettings, ReserveSettings, Settings
+from cluster.formats.cluster_file import snapshot_id
+from cluster.formats.metadata_rules import metadata_rules
+from cluster.guest import Guest
+from cluster.host import Host, PowerState, Reserved
+from cluster.plan import PlanRecord, StepState
+from cluster.report import Report
+from cluster.rules import Rule
+from cluster.rules.contradictions import find_contradictions
+from cluster.rules.proxlb import proxlb_rules
+from cluster.snapshot import Snapshot
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The snapshot, and what a person should know of how it came about: hosts never seen, guests seen twice, warnings.
+
+    `stopped` are the hosts on which the kill switch is set.
+    """
+
+    snapshot: Snapshot
+    warnings: tuple[str, ...]
+    stopped: frozenset[str] = frozenset()
+
+
+def build_snapshot(
+    reports: Iterable[Report],
+    settings: Settings,
+    flags: Mapping[str, str],
+    now: datetime,
+    active: PlanRecord | None = None,
+    unreachable: Mapping[str, str] | None = None,
+) -> Sight:
+    """Merge the latest report of each host with its configuration and the operators' flags.
+
+    With `[[hosts]]` configured only those count; a host that never reported is left out, with a warning. `unreachable`
+    maps hosts that do not answer now to the reason. A guest of the `active` plan is where its running step began, or
+    where its last step brought it, until a report taken after that says otherwise. Any other guest seen on two hosts is
+    taken where it was seen last, and is not movable meanwhile.
+    """
+    by_host = {report.host: report for report in reports}
+    configured = {host.id: host for host in settings.hosts} or {one: HostSettings(one) for one in by_host}
+    silent = unreachable or {}
+    warnings = [f"host {one} has never reported" for one in configured if one not in by_host]
+    warnings += [f"host {one} reports but is not configured: left out" for one in by_host if one not in configured]
+    hosts, guests = [], []
+    for one in sorted(set(configured) & set(by_host)):
+        seen = by_host[one].observation
+        warnings += [f"host {one}: {text}" for text in seen.warnings]
+        host = merge_host(seen.host, configured[one], settings.reserve, flags)
+        hosts.append(replace(host, measured_at=seen.taken_at, reachable=host.reachable and one not in silent))
+        guests += [(seen.taken_at, guest) for guest in seen.guests]
+    placed, doubled = _place(guests, _moving_from(active), _arrived(active))
+    warnings += [f"guest {placed[guest].title} is seen on two hosts" for guest in doubled]
+    kept = tuple(placed[guest] for guest in sorted(placed))
+    rules, problems = gather_rules(settings.rules, kept)
+    warnings += problems
+    warnings += [found.text for found in find_contradictions(hosts, kept, rules)]
+    snapshot = Snapshot("", now, tuple(hosts), kept, rules, settings.collect.stale_s)
+    stopped = frozenset(one for one, report in by_host.items() if report.observation.kill_switch)
+    return Sight(replace(snapshot, id=snapshot_id(snapshot)), tuple(warnings), stopped)
+
+
+def gather_rules(configured: Iterable[Rule], guests: tuple[Guest, ...]) -> tuple[tuple[Rule, ...], list[str]]:
+    """Return the rules of the configuration, of guests' metadata and of ProxLB's tags; of one name the first counts."""
+    carried, problems = metadata_rules(guests)
+    warnings = list(problems)
+    rules: dict[str, Rule] = {}
+    for rule in (*configured, *carried, *proxlb_rules(guests)):
+        if rule.name in rules:
+            warnings.append(f"rule {rule.title} is left out: another rule has its name")
+        else:
+            rules[rule.name] = rule
+    return tuple(rules.values()), warnings
+
+
+def merge_host(seen: Host, configured: HostSettings, reserve: ReserveSettings, flags: Mapping[str, str]) -> Host:
+    """Return the host as measured, with what only the configuration and the operators know laid over it."""
+    state = seen.power.state
+    if (wanted := flags.get(f"power:{seen.id}")) is not None:
+        state = PowerState(wanted)
+    memory_reserve = max(reserve.memory_mib, int(seen.memory_mib * reserve.memory_ratio))
+    reserved = Reserved(
+        _either(configured.reserved_cpu_millicores, reserve.cpu_millicores),
+        min(_either(configured.reserved_memory_mib, memory_reserve), max(0, seen.memory_mib - 1)),
+    )
+    return replace(
+        seen,
+        reserved=reserved,
+        net_mbit_s=_either(configured.net_mbit_s, seen.net_mbit_s),
+        disk_mib_s=_either(configured.disk_mib_s, seen.disk_mib_s),
+        migration_mbit_s=_either(configured.migration_mbit_s, seen.migration_mbit_s),
+        domains={**seen.domains, **configured.domains},
+        labels={**seen.labels, **configured.labels},
+        storage=_either(configured.storage, seen.storage),
+        power=replace(configured.power, state=state),
+        cordoned=seen.cordoned or f"cordon:{seen.id}" in flags or f"drain:{seen.id}" in flags,
+        failing=seen.failing or f"fail:{seen.id}" in flags,
+    )
+
+
+def _either(first: T | None, second: T) -> T:
+    return second if first is None else first
+
+
+def _moving_from(active: PlanRecord | None) -> dict[str, str]:
+    """Return the source of each guest under way in the active plan."""
+    if active is None:
+        return {}
+    steps = active.plan.migrations
+    return {step.guest: step.source for step in steps if active.step_state(step.id) is StepState.RUNNING}
+
+
+def _arrived(active: PlanRecord | None) -> dict[str, tuple[str, datetime]]:
+    """Return the target and time of the last finished step of each guest of the active plan."""
+    arrived: dict[str, tuple[str, datetime]] = {}
+    for step in active.plan.migrations if active else ():
+        record = active.steps.get(step.id) if active else None
+        if record is not None and record.state is StepState.DONE:
+            arrived[step.guest] = (step.target, record.at)
+    return arrived
+
+
+def _place(
+    seen: Iterable[tuple[datetime, Guest]],
+    moving_from: Mapping[str, str],
+    arrived: Mapping[str, tuple[str, datetime]],
+) -> tuple[dict[str, Guest], tuple[str, ...]]:
+    """Choose one place for each guest; return the guests and those seen twice without a reason known to us."""
+    sightings: dict[str, list[tuple[datetime, Guest]]] = {}
+    for taken_at, guest in seen:
+        sightings.setdefault(guest.id, []).append((taken_at, guest))
+    placed: dict[str, Guest] = {}
+    doubled = []
+    for one, found in sightings.items():
+        found.sort(key=lambda sighting: (sighting[0], sighting[1].host))
+        guest = found[-1][1]
+        if one in moving_from:
+            guest = replace(guest, host=moving_from[one])
+        elif one in arrived:
+            target, at = arrived[one]
+            fresh = [other for taken_at, other in found if taken_at > at]
+            guest = fresh[-1] if fresh else replace(guest, host=target)
+        elif len(found) > 1:
+            doubled.append(one)
+            guest = replace(guest, movable=False, why_not="seen on two hosts")
+        placed[one] = guest
+    return placed, tuple(sorted(doubled))

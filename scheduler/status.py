@@ -1,0 +1,103 @@
+"""What `trimtab status` shows, as data ready for JSON: alarms, hosts, the plan under way, the last sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from cluster.config.settings import Settings
+from cluster.host import Host
+from cluster.limits import Resource, demand, room
+from cluster.plan import Migrate, PlanRecord, PlanState, Step
+from cluster.snapshot import Snapshot
+from cluster.store.protocol import Store
+from scheduler.check import check_cluster
+from scheduler.see import Sight
+
+
+def status_of(sight: Sight, store: Store, settings: Settings, sentence: str, now: datetime) -> dict[str, object]:
+    """Return the state of things. Ratios are of (capacity - reserved), 0 to 1."""
+    snapshot = sight.snapshot
+    flags = store.flags()
+    active = store.active_plan()
+    waiting = [record for record in store.plans(20) if record.state is PlanState.WAITING]
+    findings = check_cluster(snapshot, settings.limits)
+    return {
+        "at": now.isoformat(),
+        "mode": settings.scheduler.mode.value,
+        "paused_by": flags.get("paused"),
+        "alarms": _alarms(store.unresolved(), snapshot),
+        "findings": [finding.text for finding in findings if finding.code != "unplannable"],
+        "warnings": list(sight.warnings),
+        "sentence": sentence,
+        "hosts": [_host(host, snapshot, flags, sight.stopped) for host in snapshot.hosts],
+        "plan": None if active is None else _plan(active),
+        "waiting": [
+            {"id": record.plan.id, "why": record.plan.why, "moves": len(record.plan.migrations)}
+            for record in waiting
+            if record.plan.expires_at > now
+        ],
+    }
+
+
+def _alarms(unresolved: Mapping[str, str], snapshot: Snapshot) -> list[str]:
+    names = snapshot.guest_by_id
+    return [
+        f"UNRESOLVED guest {names[guest].title if guest in names else guest}: {text}; nothing touches it until you "
+        f"have looked and said 'trimtab resume --guest {guest}'"
+        for guest, text in sorted(unresolved.items())
+    ]
+
+
+def _host(host: Host, snapshot: Snapshot, flags: Mapping[str, str], stopped: frozenset[str]) -> dict[str, object]:
+    guests = snapshot.guests_by_host[host.id]
+    ratios = {}
+    for name, resource in (("cpu_ratio", Resource.CPU), ("memory_ratio", Resource.MEMORY)):
+        whole = room(host, resource)
+        ratios[name] = round(sum(demand(guest, resource) for guest in guests) / whole, 4) if whole else 0.0
+    marks = [
+        word
+        for word, is_so in (
+            ("draining", f"drain:{host.id}" in flags),
+            ("cordoned", host.cordoned and f"drain:{host.id}" not in flags),
+            ("failing", host.failing),
+            ("stopped", host.id in stopped),
+        )
+        if is_so
+    ]
+    age_s = None if host.measured_at is None else (snapshot.taken_at - host.measured_at).total_seconds()
+    return {
+        "id": host.id,
+        "guests": len(guests),
+        **ratios,
+        "power": host.power.state.value,
+        "age_s": None if age_s is None else round(age_s, 1),
+        "why_unplannable": snapshot.why_unplannable(host),
+        "marks": marks,
+    }
+
+
+def _plan(record: PlanRecord) -> dict[str, object]:
+    return {
+        "id": record.plan.id,
+        "policy": record.plan.policy,
+        "state": record.state.value,
+        "why": record.plan.why,
+        "steps": [_step(step, record) for step in record.plan.steps],
+    }
+
+
+def _step(step: Step, record: PlanRecord) -> dict[str, object]:
+    written = record.steps.get(step.id)
+    about = (
+        {"kind": "migrate", "guest": step.guest_name or step.guest, "from": step.source, "to": step.target}
+        if isinstance(step, Migrate)
+        else {"kind": type(step).__name__.lower(), "host": step.host}
+    )
+    return {
+        "id": step.id,
+        **about,
+        "state": record.step_state(step.id).value,
+        "progress_ratio": 0.0 if written is None else round(written.progress_ratio, 3),
+        "detail": "" if written is None else written.detail,
+    }
