@@ -41,20 +41,17 @@ class Matter:
 def diagnose(settings: Settings, clock: Clock, open_now: Callable[[], Store]) -> Iterator[Matter]:
     """Look at everything, one matter after the other. `open_now` opens the store; it is closed here."""
     yield from _programs(settings)
-    store = None
     try:
         store = open_now()
-        store.ping()
-    except TrimtabError as error:
-        yield Matter(Grade.UNREACHABLE, "store", str(error), "start it, or set store.url to one that answers")
-    try:
-        if store is not None:
+        try:
+            store.ping()
             yield from _store(store, settings)
             yield from _reports(store, settings, clock)
             yield from _people(store)
-    finally:
-        if store is not None:
+        finally:
             store.close()
+    except TrimtabError as error:
+        yield Matter(Grade.UNREACHABLE, "store", str(error), "start it, or set store.url to one that answers")
     yield from _hosts(settings, clock)
     yield from _gate(settings)
     yield from _encryption(settings)

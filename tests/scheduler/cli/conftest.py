@@ -73,11 +73,11 @@ def cluster_file(tmp_path: Path, cluster_text: str) -> Path:
 
 @pytest.fixture
 def tiny_file(tmp_path: Path) -> Path:
-    """Two hosts and three guests, all on one: two of them must be apart, and are not."""
+    """Three hosts and three guests, all on one: two of them must be apart, and are not."""
     document = {
         "schema": "trimtab.cluster/1",
         "taken_at": "2026-11-22T20:00:00Z",
-        "hosts": [{"id": name, "cpu_millicores": 8000, "memory_mib": 16384} for name in ("a", "b")],
+        "hosts": [{"id": name, "cpu_millicores": 8000, "memory_mib": 16384} for name in ("a", "b", "c")],
         "guests": [
             {
                 "id": f"g{number}",

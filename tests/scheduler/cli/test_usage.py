@@ -105,7 +105,7 @@ def _changed(text: str, **changes: Any) -> str:
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        (lambda text: "", "broken JSON"),
+        (lambda text: "", "an empty file"),
         (lambda text: text[: len(text) // 2], "broken JSON"),
         (lambda text: "[1, 2]", "found"),
         (lambda text: text.replace("trimtab.cluster/1", "trimtab.cluster/9"), "schema"),
@@ -151,9 +151,9 @@ def test_a_bad_cluster_file_is_one_line_and_status_2(
 
 def test_an_unknown_host_to_drain_is_named_with_those_there_are(trimtab: Call, tiny_file: Path) -> None:
     """A drain of a host that the file does not have is bad input, with the choices."""
-    ended = trimtab("plan", "--from", str(tiny_file), "--policy", "drain", "--host", "c")
+    ended = trimtab("plan", "--from", str(tiny_file), "--policy", "drain", "--host", "z")
     assert (ended.status, ended.out) == (2, "")
-    assert "found 'c'; allowed: a, b" in ended.err
+    assert "found 'z'; allowed: a, b, c" in ended.err
 
 
 def test_a_defect_is_one_line_too(trimtab: Call, tiny_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
