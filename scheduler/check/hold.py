@@ -9,14 +9,18 @@ from cluster.migration.compatibility import why_cannot_run
 from cluster.plan import Migrate, Plan, Sleep, Step, Wake
 from cluster.rules import Affinity, Enforcement, Near
 from cluster.snapshot import Snapshot
-from scheduler.check.load import RESOURCES, demand_of, most_of, use_of
+from scheduler.check.load import FIXED_RESOURCES, demand_of, most_of, use_of
+from scheduler.check.plan import check_still_safe
 from scheduler.check.rules import broken, members, settled
 
 
-def why_plan_no_longer_holds(plan: Plan, made_from: Snapshot | None, seen: Snapshot, now: datetime) -> str | None:
+def why_plan_no_longer_holds(
+    plan: Plan, made_from: Snapshot | None, seen: Snapshot, limits: Limits, now: datetime
+) -> str | None:
     """Say what changed since a plan was made so that it must not be begun; `None` when it still holds.
 
-    `made_from` is the snapshot it was made from, where that is at hand: guests resized since are then found, too.
+    `made_from` is the snapshot it was made from, where that is at hand: guests resized since are then found, too. A
+    plan that comes from a file may have been edited: it is checked against the world as seen, whatever it claims.
     """
     if now >= plan.expires_at:
         return f"plan {plan.id} expired at {plan.expires_at:%H:%M:%S} UTC: make a new one"
@@ -36,6 +40,8 @@ def why_plan_no_longer_holds(plan: Plan, made_from: Snapshot | None, seen: Snaps
     for step in plan.steps:
         if (why := _why_hosts_changed(step, seen, woken)) is not None:
             return why
+    if unsafe := check_still_safe(plan, seen, limits):
+        return f"{unsafe[0]}: make a new plan"
     return None
 
 
@@ -99,9 +105,9 @@ def _why_newly_broken(plan: Plan, step: Migrate, seen: Snapshot) -> str | None:
 def _why_no_room(step: Migrate, seen: Snapshot, limits: Limits) -> str | None:
     """Capacity that is certain (memory, huge pages, local disk, virtual CPUs) must be there; use of CPU may drift."""
     guest, target = seen.guest_by_id[step.guest], seen.host_by_id[step.target]
-    for resource in RESOURCES:
+    for resource in FIXED_RESOURCES:
         most = most_of(target, resource, limits)
-        if most is None or resource in ("cpu", "network", "disk"):
+        if most is None:
             continue
         used = use_of(seen.guests_by_host[target.id], resource)
         if demand_of(guest, resource) and used + demand_of(guest, resource) > most:

@@ -12,6 +12,8 @@ from cluster.limits import Limits
 from cluster.snapshot import Snapshot
 
 RESOURCES = ("cpu", "memory", "vcpus", "network", "disk", "huge pages", "local disk")
+FIXED_RESOURCES = ("memory", "vcpus", "huge pages", "local disk")
+"""Resources that a guest takes by its definition; use of the others drifts by itself."""
 
 
 def demand_of(guest: Guest, resource: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 
 from cluster.host import PowerState
@@ -13,7 +13,7 @@ from cluster.plan import Figures, Migrate, Plan, Sleep, Status, Step, Wake
 from cluster.rules import Enforcement, GroupMoveLimit, Ignore
 from cluster.snapshot import Snapshot
 from scheduler.check.goals import PRICES, figures, imbalance, moved_share, power_states, repair_value
-from scheduler.check.load import RESOURCES, guests_on, most_of, use_of
+from scheduler.check.load import FIXED_RESOURCES, RESOURCES, guests_on, most_of, use_of
 from scheduler.check.rules import broken, selected, settled
 from scheduler.check.safety import ancestors_of, unsafe_room, unsafe_rules
 
@@ -30,34 +30,41 @@ class _Case:
     limits: Limits
     max_moves: int | None
     final: dict[str, str]
+    resources: tuple[str, ...] = RESOURCES
 
 
 def check_plan(plan: Plan, snapshot: Snapshot, limits: Limits, max_moves: int | None = None) -> list[str]:
     """Return what is wrong with a plan for the snapshot it was made from, a sentence each; empty: accepted."""
+    if plan.snapshot != snapshot.id:
+        return [f"the plan was made from snapshot {plan.snapshot}, not {snapshot.id}"]
     structure = list(_structure(plan, snapshot))
     if structure:
         return structure
+    case = _case(plan, snapshot, limits, max_moves)
+    return [finding for check in (*_SAFETY, *_CLAIMS) for finding in check(case)]
+
+
+def check_still_safe(plan: Plan, seen: Snapshot, limits: Limits) -> list[str]:
+    """Return what makes a plan unsafe in the world as it is seen now, a sentence each.
+
+    Its figures are those of the world it was made in and are not looked at; nor is use that drifts by itself.
+    """
+    structure = list(_structure(plan, seen))
+    if structure:
+        return structure
+    case = replace(_case(plan, seen, limits, None), resources=FIXED_RESOURCES)
+    return [finding for check in _SAFETY for finding in check(case)]
+
+
+def _case(plan: Plan, snapshot: Snapshot, limits: Limits, max_moves: int | None) -> _Case:
     final = {guest.id: guest.host for guest in snapshot.guests}
     for move in plan.migrations:
         final[move.guest] = move.target
-    case = _Case(plan, snapshot, limits, max_moves, final)
-    checks: tuple[Callable[[_Case], Iterator[str]], ...] = (
-        _permitted,
-        _within_caps,
-        _rules_at_the_end,
-        _room_at_the_end,
-        _moments,
-        _power,
-        _values,
-        _shown_figures,
-    )
-    return [finding for check in checks for finding in check(case)]
+    return _Case(plan, snapshot, limits, max_moves, final)
 
 
 def _structure(plan: Plan, snapshot: Snapshot) -> Iterator[str]:
     """Check that steps name known things, wait only for known steps, form a DAG, and continue from where guests are."""
-    if plan.snapshot != snapshot.id:
-        yield f"the plan was made from snapshot {plan.snapshot}, not {snapshot.id}"
     if plan.status in (Status.NOTHING_TO_DO, Status.INFEASIBLE) and plan.steps:
         yield f"a plan that says {plan.status} has steps"
     seen: set[str] = set()
@@ -150,7 +157,7 @@ def _room_at_the_end(case: _Case) -> Iterator[str]:
     """Check limits by a plain sum at the end; the moments before are `_moments`' part."""
     on = guests_on(case.snapshot, case.final)
     for host in case.snapshot.hosts:
-        for resource in RESOURCES:
+        for resource in case.resources:
             most = most_of(host, resource, case.limits)
             used = use_of(on[host.id], resource)
             start = use_of(case.snapshot.guests_by_host[host.id], resource)
@@ -159,7 +166,7 @@ def _room_at_the_end(case: _Case) -> Iterator[str]:
 
 
 def _moments(case: _Case) -> Iterator[str]:
-    yield from unsafe_room(case.snapshot, case.limits, case.plan.steps)
+    yield from unsafe_room(case.snapshot, case.limits, case.plan.steps, case.resources)
     yield from unsafe_rules(case.snapshot, case.plan.steps)
 
 
@@ -234,3 +241,14 @@ def _shown_figures(case: _Case) -> Iterator[str]:
     moved_mib = sum(move.estimate.mib for move in plan.migrations)
     if plan.moved_mib != moved_mib:
         yield f"moved_mib says {plan.moved_mib}, its steps' estimates sum to {moved_mib}"
+
+
+_SAFETY: tuple[Callable[[_Case], Iterator[str]], ...] = (
+    _permitted,
+    _within_caps,
+    _rules_at_the_end,
+    _room_at_the_end,
+    _moments,
+    _power,
+)
+_CLAIMS: tuple[Callable[[_Case], Iterator[str]], ...] = (_values, _shown_figures)

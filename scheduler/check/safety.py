@@ -30,7 +30,9 @@ def ancestors_of(steps: Sequence[Step]) -> dict[str, frozenset[str]]:
     return found
 
 
-def unsafe_room(snapshot: Snapshot, limits: Limits, steps: Sequence[Step]) -> Iterator[str]:
+def unsafe_room(
+    snapshot: Snapshot, limits: Limits, steps: Sequence[Step], resources: Sequence[str] = RESOURCES
+) -> Iterator[str]:
     """Yield a sentence for each host and resource that some moment of the plan overfills."""
     ancestors = ancestors_of(steps)
     moves = [step for step in steps if isinstance(step, Migrate)]
@@ -40,7 +42,7 @@ def unsafe_room(snapshot: Snapshot, limits: Limits, steps: Sequence[Step]) -> It
         departures = {move.id: move for move in moves if move.source == host.id}
         if not arrivals:
             continue
-        for resource in RESOURCES:
+        for resource in resources:
             most = most_of(host, resource, limits)
             if most is None:
                 continue

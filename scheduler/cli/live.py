@@ -13,9 +13,11 @@ from typing import Any
 
 from cluster.config.settings import CollectSource
 from cluster.errors import InputError, RefusedError, UnreachableError
+from cluster.plan import Plan
 from cluster.snapshot import Snapshot
 from cluster.store.open import open_store
 from cluster.store.protocol import Command, Store
+from scheduler.check import why_plan_no_longer_holds
 from scheduler.cli.context import Context
 from scheduler.parts import Parts
 from scheduler.see import Sight, build_snapshot
@@ -108,6 +110,19 @@ def need_daemon(store: Store) -> None:
     """Raise `RefusedError` unless a daemon is there to carry out what is asked."""
     if store.status() is None:
         raise RefusedError("no daemon leads, so nobody would carry it out: start 'trimtab run'")
+
+
+def refuse_unless_it_holds(context: Context, store: Store, plan: Plan) -> None:
+    """Raise `RefusedError` for what would keep the leader from beginning a plan, so that a person learns it here."""
+    if (active := store.active_plan()) is not None:
+        raise RefusedError(f"plan {active.plan.id} is under way: wait for it or abort it")
+    if (by := store.flags().get("paused")) is not None:
+        raise RefusedError(f"paused by {by}: trimtab resume")
+    snapshot = look(context, store).snapshot
+    if (
+        why := why_plan_no_longer_holds(plan, None, snapshot, context.settings.limits, context.clock.now())
+    ) is not None:
+        raise RefusedError(why)
 
 
 def send(context: Context, store: Store, verb: str, argument: str) -> None:

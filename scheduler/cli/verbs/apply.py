@@ -11,7 +11,7 @@ from cluster.plan import Plan, PlanRecord, PlanState, Status
 from scheduler.check import why_plan_no_longer_holds
 from scheduler.cli.context import Context
 from scheduler.cli.here import exit_status, lead_here, outcome_json
-from scheduler.cli.live import look, open_store_now, send, wait_until
+from scheduler.cli.live import open_store_now, refuse_unless_it_holds, send, wait_until
 
 DESCRIPTION = (
     "Carry out a plan that 'trimtab plan --out FILE' wrote, if it still holds. The daemon does it where one leads, "
@@ -56,13 +56,7 @@ def _by_daemon(plan: Plan, context: Context) -> PlanRecord | None:
         known = store.plan(plan.id)
         if known is not None and known.state is not PlanState.WAITING:
             raise RefusedError(f"plan {plan.id} is {known.state} already: make a new one")
-        if (active := store.active_plan()) is not None:
-            raise RefusedError(f"plan {active.plan.id} is under way: wait for it or abort it")
-        if (by := store.flags().get("paused")) is not None:
-            raise RefusedError(f"paused by {by}: trimtab resume")
-        now = context.clock.now()
-        if (why := why_plan_no_longer_holds(plan, None, look(context, store).snapshot, now)) is not None:
-            raise RefusedError(why)
+        refuse_unless_it_holds(context, store, plan)
         send(context, store, "apply", write_plan(plan))
 
         def begun() -> bool:
@@ -78,6 +72,6 @@ def _here(plan: Plan, context: Context) -> PlanRecord:
     with lead_here(context) as here:
         view = here.view()
         here.refuse_when_held(view)
-        if (why := why_plan_no_longer_holds(plan, None, view.snapshot, view.now)) is not None:
+        if (why := why_plan_no_longer_holds(plan, None, view.snapshot, view.settings.limits, view.now)) is not None:
             raise RefusedError(why)
         return here.carry_out(plan)
