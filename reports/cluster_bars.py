@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,8 @@ from cluster.limits import Resource, demand, room
 from cluster.snapshot import Snapshot
 from reports import units
 
-BAR = 20
+BAR = 14
+WIDTH = 100
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -52,7 +54,10 @@ def cluster_bars(bars: Sequence[HostBar], ascii_only: bool = False) -> str:
         )
         line = f"{units.fit(units.plain(bar.host), width):<{width}}  {cells}  {bar.guests:>6}"
         note = units.plain(bar.note)
-        lines.append((line + (f"  {units.fit(note, 98 - len(line))}" if note else "")).rstrip())
+        if len(line) + 2 + len(note) <= WIDTH:
+            lines.append(f"{line}  {note}".rstrip())
+        else:
+            lines += [line, *textwrap.wrap(note, WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)]
     return "\n".join(lines)
 
 

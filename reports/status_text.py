@@ -46,11 +46,15 @@ def status_text(status: Mapping[str, Any], daemon: str) -> str:
 
 def _bar(host: Mapping[str, Any]) -> HostBar:
     notes = list(host.get("marks", ()))
-    if why := host.get("why_unplannable"):
-        notes.append(str(why).removeprefix(f"host {host['id']} is "))
+    why = str(host.get("why_unplannable") or "").removeprefix(f"host {host['id']} is ")
     age_s = host.get("age_s")
-    if age_s is not None and age_s > _FRESH_S:
-        notes.append(f"figures {units.duration(age_s)} old")
+    age = f"{units.duration(age_s)} old" if age_s is not None else ""
+    if why.startswith("stale"):
+        notes.append(f"stale (figures {age})")
+    elif why:
+        notes.append(f"{why} (figures {age})" if age_s is not None and age_s > _FRESH_S else why)
+    elif age_s is not None and age_s > _FRESH_S:
+        notes.append(f"figures {age}")
     return HostBar(host["id"], host["cpu_ratio"], host["memory_ratio"], host["guests"], ", ".join(notes))
 
 

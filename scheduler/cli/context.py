@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from cluster.config.settings import Settings
 
 
+_PLAIN = {**{ord(char): "#" for char in "█▉▊▋▌▍▎▏"}, ord("·"): ".", ord("…"): "~"}
+
+
 class Context:
     """Global options and streams of one call. The configuration is read when it is first asked for (`InputError`).
 
@@ -77,7 +80,9 @@ def _put(stream: TextIO, text: str | None) -> None:
             stream.write(text if text.endswith("\n") else text + "\n")
         stream.flush()
     except UnicodeEncodeError:
-        stream.write(f"{text}\n".encode("ascii", "backslashreplace").decode())
+        # A terminal or pipe without UTF-8: bars and dots have a plain form, other letters are spelt out.
+        plain = f"{text}\n".translate(_PLAIN).encode("ascii", "backslashreplace").decode()
+        _put(stream, plain.rstrip("\n"))
     except BrokenPipeError:
         # What Python would flush at its exit must not fail a second time.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -28,13 +28,13 @@ class Here:
         """Return the cluster as the gate sees it, for something that a person asked for."""
         return replace(self.loop.view(None), by_request=True)
 
-    def refuse_when_held(self, view: View) -> None:
+    def refuse_when_held(self, view: View, before: str = "") -> None:
         """Raise `RefusedError` when nothing may be done: paused, kill switch, blackout, a store that may forget."""
         why = why_no_action(view)
         if why is None and view.store_problems:
             why = f"the store is not safe for a journal: {view.store_problems[0]}"
         if why is not None:
-            raise RefusedError(why)
+            raise RefusedError(before + why)
 
     def carry_out(self, plan: Plan) -> PlanRecord:
         """Begin a plan and return its record when it has ended."""

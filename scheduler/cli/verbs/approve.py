@@ -8,7 +8,7 @@ from cluster.errors import RefusedError
 from cluster.plan import PlanRecord, PlanState
 from cluster.store.protocol import Store
 from scheduler.cli.context import Context
-from scheduler.cli.live import need_daemon, open_store_now, send, wait_until
+from scheduler.cli.live import need_daemon, open_store_now, refuse_unless_it_holds, send, wait_until
 
 DESCRIPTION = "Let a plan that waits for approval (mode advise) be carried out by the daemon."
 EXAMPLES = """\
@@ -30,8 +30,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         if plan.expires_at <= context.clock.now():
             raise RefusedError(f"plan {plan.id} expired at {plan.expires_at:%H:%M:%S} UTC; wait for a new one")
         need_daemon(store)
-        if (active := store.active_plan()) is not None:
-            raise RefusedError(f"plan {active.plan.id} is under way; wait for it or abort it")
+        refuse_unless_it_holds(context, store, plan)
         send(context, store, "approve", plan.id)
         state = answered(context, store, plan.id)
     if state is PlanState.WAITING:

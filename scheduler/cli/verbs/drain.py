@@ -9,9 +9,10 @@ from cluster.errors import RefusedError
 from cluster.plan import NotMoved, Plan, StepState
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Store
+from reports.units import count
 from scheduler.cli.context import Context
 from scheduler.cli.here import Here, lead_here
-from scheduler.cli.live import POLL_S, check_host, from_reports, open_store_now, who
+from scheduler.cli.live import POLL_S, check_host, daemon_status, from_reports, open_store_now, who
 from scheduler.gate import frozen_guests, why_no_plan
 from scheduler.planning import PlanRequest, make_plan
 
@@ -63,7 +64,7 @@ def _tell(context: Context, host: str, staying: Mapping[str, str], failed: bool)
     if not staying:
         context.result(f"host {host} is empty", {"host": host, "drained": True, "staying": []})
         return 0
-    lines = [f"host {host} still holds {len(staying)} guests:"]
+    lines = [f"host {host} still holds {count(len(staying), 'guest')}:"]
     lines += [f"  {name}: {why}" for name, why in list(staying.items())[:MOST_STAYING_SHOWN]]
     staying_json = [{"guest": name, "why": why} for name, why in staying.items()]
     context.result("\n".join(lines), {"host": host, "drained": False, "staying": staying_json})
@@ -78,7 +79,7 @@ def _empty(here: Here, context: Context, host: str) -> tuple[dict[str, str], boo
     fewest, rounds, failed = None, 0, False
     while True:
         view = here.view()
-        here.refuse_when_held(view)
+        here.refuse_when_held(view, f"host {host} is marked, but nothing is moved: ")
         left = len(view.snapshot.guests_by_host.get(host, ()))
         if not left:
             return {}, False
@@ -90,7 +91,7 @@ def _empty(here: Here, context: Context, host: str) -> tuple[dict[str, str], boo
         fewest = left if fewest is None else min(fewest, left)
         if not plan.steps or rounds >= NO_PROGRESS_ROUNDS:
             return _staying(view.snapshot, host, plan), failed
-        context.progress(f"{left} guests on {host}; {plan.why}")
+        context.progress(f"{count(left, 'guest')} on {host}; {plan.why}")
         record = here.carry_out(plan)
         states = {record.step_state(step.id) for step in plan.steps}
         failed = bool(states & {StepState.FAILED, StepState.UNRESOLVED})
@@ -130,12 +131,18 @@ def _watch(context: Context, store: Store, host: str) -> dict[str, str]:
     """Show progress until the host is empty or nothing has moved for two cycles; return who stays."""
     patience_s = 2 * context.settings.scheduler.interval_s + context.settings.collect.interval_s + 10
     clock = context.clock
-    told, since_s = -1, clock.monotonic_s()
+    told, said, since_s = -1, "", clock.monotonic_s()
     while True:
+        if (by := store.flags().get("paused")) is not None:
+            raise RefusedError(f"host {host} is marked, but nothing is moved: paused by {by}: trimtab resume")
+        sentence = str((daemon_status(store) or {}).get("sentence", ""))
+        if sentence != said and sentence.startswith(("no plan:", "not acting:")):
+            context.note(f"the daemon says: {sentence}")
+        said = sentence
         snapshot = from_reports(context, store).snapshot
         left = len(snapshot.guests_by_host.get(host, ()))
         if left != told:
-            context.progress(f"{left} guests on {host}")
+            context.progress(f"{count(left, 'guest')} on {host}")
             told, since_s = left, clock.monotonic_s()
         if not left and store.active_plan() is None:
             return {}

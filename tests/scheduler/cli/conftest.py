@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 
-from cluster.config.settings import SimulatorSettings
-from cluster.formats.cluster_file import write_cluster
+from cluster.config.settings import Settings, SimulatorSettings
+from cluster.formats.cluster_file import load_cluster, write_cluster
+from cluster.store.memory import MemoryStore
 from scheduler.cli import main
-from simulator.build import demo_world
+from simulator.build import demo_world, world_from_snapshot
 from simulator.clock import SimClock
+from simulator.fleet import SimFleet
+from simulator.world import World
 from tests.reports.samples import TAKEN_AT
+from tests.scheduler.cli.bench import CLOCK
 
 
 @dataclass(frozen=True)
@@ -95,3 +99,38 @@ def tiny_file(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.json"
     path.write_text(json.dumps(document))
     return path
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
+    """One store for every verb called in a test."""
+    shared = MemoryStore(CLOCK)
+    for module in ("scheduler.cli.live", "scheduler.wiring", "scheduler.cli.verbs.doctor"):
+        monkeypatch.setattr(f"{module}.open_store", lambda *_, **__: shared)
+    return shared
+
+
+@pytest.fixture
+def world(tiny_file: Path) -> World:
+    """The tiny cluster, alive."""
+    return world_from_snapshot(load_cluster(tiny_file), CLOCK)
+
+
+@pytest.fixture
+def reported(store: MemoryStore, world: World) -> SimFleet:
+    """Agents that have just reported; `collect` reports again."""
+    fleet = SimFleet(world, store, CLOCK, Settings().collect)
+    fleet.collect()
+    return fleet
+
+
+@pytest.fixture
+def simulated(trimtab: Call, tiny_file: Path, tmp_path: Path, store: MemoryStore) -> Call:
+    """The program with a configuration whose cluster is simulated in its own process."""
+    config = tmp_path / "simulated.toml"
+    config.write_text(
+        f'[scheduler]\nwork_limit = 0.2\n[gate]\nkill_switch = "{tmp_path / "stop"}"\n'
+        f'[collect]\nsource = "simulated"\ninterval_s = 0.5\n[simulator]\ncluster_file = "{tiny_file}"\n'
+        "[reserve]\nmemory_mib = 0\nmemory_ratio = 0.0\n"
+    )
+    return lambda *arguments: trimtab(*arguments, "--config", str(config))
