@@ -52,8 +52,7 @@ class Board:
         self._form_tables: list[tuple[Index, Ints, Bools]] = []
         self._forms_of: dict[int, list[int]] = {}
         self._watch_forms()
-        for host in range(shape[0]):
-            self._refresh_host(host)
+        self._refresh_all()
 
     # What may be asked
 
@@ -136,10 +135,16 @@ class Board:
             if form.binding:
                 self._form_caps[i] = form.broken(self.place)
                 self._refresh_form(i)
-        for host in range(len(self.use)):
-            self._refresh_host(host)
+        self._refresh_all()
 
     # Upkeep
+
+    def _refresh_all(self) -> None:
+        # Rows of hosts that no movable guest is on or may go to are never read.
+        concerned = np.asarray(self.allowed.any(axis=1))
+        concerned[self.place[self.instance.movable]] = True
+        for host in np.flatnonzero(concerned).tolist():
+            self._refresh_host(host)
 
     def _refresh_host(self, host: int) -> None:
         instance, movable = self.instance, self.instance.movable

@@ -21,8 +21,11 @@ TRIED_UNDOS = 12
 TRIED_TARGETS = 8
 
 
-def descend(instance: Instance, place: Index, meter: Meter) -> Index:
-    """Return a placement that is never worse than `place`, better where shifts and swaps find something."""
+def descend(instance: Instance, place: Index, meter: Meter, *, swaps: bool = True) -> Index:
+    """Return a placement that is never worse than `place`, better where shifts and swaps find something.
+
+    Without `swaps` it is quicker, and worth more where there is much to do for the time.
+    """
     if not len(instance.movable):
         return place
     board = Board(instance, place)
@@ -33,12 +36,30 @@ def descend(instance: Instance, place: Index, meter: Meter) -> Index:
     if instance.goal.drained.any():
         _empty(board, meter)
     if instance.goal.tier == "balance":
-        _improve(board, meter)
+        _improve(board, meter, swaps)
     after = board.place
     return after if evaluate(instance, after) < before else place
 
 
 def _mend(board: Board, meter: Meter) -> None:
+    """Mend by single shifts, then by moving whole groups that are apart where no single shift helps."""
+    _mend_by_shifts(board, meter)
+    for form in board.instance.binding:
+        if meter.over():
+            return
+        if not isinstance(form, Together) or not form.broken(board.place):
+            continue
+        meter.work()
+        place, before = board.place.copy(), evaluate(board.instance, board.place)
+        columns = board.position[form.members]
+        _move_group(board, columns)
+        if evaluate(board.instance, board.place) >= before:
+            for column in columns[columns >= 0]:
+                board.shift(int(column), int(place[board.instance.movable[column]]))
+    _mend_by_shifts(board, meter)
+
+
+def _mend_by_shifts(board: Board, meter: Meter) -> None:
     """Shift what lessens broken rules or overload most; of equal ones the best for the goal, then the smallest."""
     mib = board.instance.mib[board.instance.movable]
     while not meter.over():
@@ -75,33 +96,36 @@ def _empty(board: Board, meter: Meter) -> None:
 
 def _move_group(board: Board, columns: Index) -> None:
     """Move a whole group to the host where it serves the goal best, or leave it."""
-    if (columns < 0).any():
+    if not len(columns) or (columns < 0).any():
         return
     instance = board.instance
     drained = instance.goal.drained
     start = board.place[instance.movable[columns]].copy()
     demand = board.demand[columns].sum(axis=0)
     fits = instance.target & board.allowed[:, columns].all(axis=1)
-    fits &= (board.use + demand <= board.cap).all(axis=1) & ~drained
+    fits &= (board.use + demand <= np.minimum(board.cap, instance.headroom)).all(axis=1) & ~drained
     hosts = np.flatnonzero(fits)
-    if not len(hosts) or int(board.moved.sum() + len(columns)) > instance.max_moves:
+    if not len(hosts):
         return
     use = board.use[hosts]
     change = instance.goal.cost.at(hosts, use + demand) - instance.goal.cost.at(hosts, use)
     for host in hosts[np.argsort(change, kind="stable")][:TRIED_TARGETS]:
         for column in columns:
             board.shift(int(column), int(host))
-        if board.rules_hold() and not board.capped()[columns].any():
-            board.allowed[np.ix_(np.flatnonzero(drained), columns)] = False
+        if board.rules_hold() and _caps_hold(board):
+            if drained.any():
+                board.allowed[np.ix_(np.flatnonzero(drained), columns)] = False
             return
         for column, back in zip(columns, start, strict=True):
             board.shift(int(column), int(back))
 
 
-def _improve(board: Board, meter: Meter) -> None:
+def _improve(board: Board, meter: Meter, swaps: bool) -> None:
     while not meter.over():
         meter.work()
-        if not (_best_shift(board) or _undo_one_do_another(board, meter) or _best_swap(board, meter)):
+        if _best_shift(board) or _undo_one_do_another(board, meter):
+            continue
+        if not (swaps and _best_swap(board, meter)):
             return
 
 
@@ -174,8 +198,7 @@ def _best_swap(board: Board, meter: Meter) -> bool:
         board.shift(first, b)
         board.shift(second, a)
         keeps = board.rules_hold() and bool((board.use[[a, b]] <= board.cap[[a, b]]).all())
-        moves = int(board.moved.sum()) <= instance.max_moves and _caps_hold(board)
-        value = evaluate(instance, board.place) if keeps and moves else before
+        value = evaluate(instance, board.place) if keeps and _caps_hold(board) else before
         if value < before:
             before = value
             changed |= {a, b}
@@ -199,6 +222,8 @@ def _smallest(gain: Ints, most: int) -> list[tuple[int, int]]:
 def _caps_hold(board: Board) -> bool:
     moved = np.zeros(len(board.place), dtype=np.bool_)
     moved[board.instance.movable] = board.moved
+    if int(moved.sum()) > board.instance.max_moves:
+        return False
     return all(int(moved[cap.members].sum()) <= cap.at_most for cap in board.instance.move_caps)
 
 

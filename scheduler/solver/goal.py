@@ -115,8 +115,10 @@ class Watts:
 class SleepArrays:
     """Who may sleep, what a host asleep costs (its draw asleep and its share of going and waking), and the reserve.
 
-    Hosts that stay on must offer `offer` int64[hosts, 2] (CPU, memory under limits and head-room) of `need` int64[2]
-    altogether. Where even all hosts on fall short, none may sleep. `constant` is the draw of those asleep already.
+    `offer` int64[hosts, 2] is what a usable host can hold of CPU and memory under its limits less head-room; `need`
+    int64[2] is the use on usable hosts now plus what the `reserve_hosts` largest of them offer. The hosts that stay on
+    offer at least `need` altogether; where even all of them fall short, none may sleep. `constant` is the draw, in
+    milliwatts, of those asleep already.
     """
 
     may: Bools

@@ -10,6 +10,7 @@ from cluster.clock import Clock, SystemClock
 from cluster.problem import BalanceGoal, Problem, Proposal, RepairGoal
 from scheduler.solver.answer import answer
 from scheduler.solver.bound import analytic
+from scheduler.solver.cells import descend_cells, is_large
 from scheduler.solver.descent import descend
 from scheduler.solver.evacuate import evacuate
 from scheduler.solver.evaluate import BROKEN, HARD, LEFT, OVERLOAD
@@ -59,9 +60,11 @@ def solve(
 def run(search: Search, meter: Meter) -> None:
     """Improve a search and its bounds as far as the budget goes."""
     instance = search.instance
-    place = descend(instance, search.place, meter)
-    search.offer(place)
-    search.offer(evacuate(instance, place, meter))
+    if is_large(instance):
+        descend_cells(search, meter)
+    else:
+        search.offer(descend(instance, search.place, meter))
+    search.offer(evacuate(instance, search.place, meter))
     if search.proven or meter.over() or not _worth_importing(search, meter):
         return
     from scheduler.solver.neighbourhood import search_parts

@@ -8,18 +8,24 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.generate import generate
 from cluster.clock import SystemClock
 from cluster.plan import Status
 from cluster.problem import Problem
 from cluster.rules import Enforcement, GroupMoveLimit
 from cluster.snapshot import Snapshot
+from scheduler.solver import cells
+from scheduler.solver import solve as solve_module
 from scheduler.solver.bound import analytic
+from scheduler.solver.descent import descend
+from scheduler.solver.evacuate import evacuate
 from scheduler.solver.evaluate import why_not_valid
 from scheduler.solver.instance import build
 from scheduler.solver.meter import Budget, Meter
 from scheduler.solver.search import Search
 from scheduler.solver.solve import run, solve
 from tests.scheduler.solver.brute import ENOUGH, every_valid, is_tiny, moved_to, problem_of, problems
+from tests.strategies import snapshots
 
 POLICIES = ("repair", "balance", "consolidate", "drain")
 # Without shrinking: a failing example costs a hundred solves more to shrink, and is small already.
@@ -147,3 +153,40 @@ def _renamed(problem: Problem, policy: str) -> Problem:
     guests = tuple(replace(guest, id=names[guest.id], name="") for guest in snapshot.guests)
     renamed = replace(snapshot, guests=guests, rules=tuple(rules))
     return problem_of(policy, renamed, level=4, max_moves=None, reserve_hosts=_reserve(problem))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@settings(max_examples=12, deadline=None, phases=PHASES)
+@given(data=st.data())
+def test_larger_problems_stay_valid_in_every_layer(policy: str, data: st.DataObject) -> None:
+    """Whole, in parts or in cells: every placement on the way is valid, no worse, and not under its bounds."""
+    snapshot = data.draw(snapshots(max_hosts=8, max_guests=20, min_hosts=3, max_rules=8))
+    level, cap = data.draw(st.integers(1, 5)), data.draw(st.none() | st.integers(0, 8))
+    instance = build(problem_of(policy, snapshot, level=level, max_moves=cap, reserve_hosts=1))
+    with pytest.MonkeyPatch.context() as patch:
+        if data.draw(st.booleans()):
+            patch.setattr(solve_module, "MOST_BOOLEANS", 0)
+            patch.setattr(solve_module, "MOST_SQUARED_BOOLEANS", 0)
+        if data.draw(st.booleans()):
+            patch.setattr(cells, "MOST_OF_TABLE", 1)
+            patch.setattr(cells, "CELL_HOSTS", 3)
+        meter = Meter(Budget(work_limit=0.2), SystemClock(), None)
+        search = Search(instance, analytic(instance))
+        descended = descend(instance, search.place, meter)
+        assert why_not_valid(instance, descended) is None
+        assert why_not_valid(instance, evacuate(instance, descended, meter)) is None
+        run(search, meter)
+    assert why_not_valid(instance, search.place, search.asleep) is None
+    assert search.value <= search.start
+    assert all(bound <= value for bound, value in zip(search.bounds, search.value, strict=True))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_work_limit_repeats_where_nothing_is_proven(policy: str) -> None:
+    """A cluster too large to prove gets the same plan twice for the same work, seed and one worker."""
+    snapshot = generate(10, 80, seed=5, rules=3)
+    problem = problem_of(policy, snapshot, level=5, max_moves=None, reserve_hosts=1)
+    budget = Budget(work_limit=0.4, seed=3)
+    first, second = solve(problem, budget), solve(problem, budget)
+    assert first.status is not Status.NOTHING_TO_DO
+    assert replace(first, solve_s=0.0) == replace(second, solve_s=0.0)
