@@ -7,7 +7,6 @@ unreachable; 4 a step failed or is unresolved. 130: interrupted from the keyboar
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Sequence
 
 from cluster.errors import TrimtabError
@@ -36,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort: a person gets one line, and the whole story with -v
         if context.verbose:
+            import traceback
+
             traceback.print_exc()
         context.complain(
             f"a defect of trimtab: {type(error).__name__}: {error}: please report it, with what -v prints in addition"

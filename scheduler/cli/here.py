@@ -9,9 +9,9 @@ from dataclasses import replace
 from cluster.errors import RefusedError, StoreUnavailableError
 from cluster.plan import Plan, PlanRecord, PlanState, StepState
 from scheduler.cli.context import Context
-from scheduler.cli.turns import Turns, interrupts_stop
 from scheduler.gate import View, why_no_action
 from scheduler.loop import Loop
+from scheduler.turns import Turns, interrupts_stop
 from scheduler.wiring import build_loop, open_parts
 
 _JOBS = ("lease", "collect", "tick")

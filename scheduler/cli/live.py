@@ -58,11 +58,15 @@ def look(context: Context, store: Store) -> Seen:
         sight = from_reports(context, store)
     else:
         parts = PARTS[source](settings, context.clock, store)
-        if store.status() is not None:
-            # A daemon runs on the simulated or recorded cluster: its reports are the truth, not those of a second one.
-            sight = from_reports(context, store, parts)
-        else:
-            sight = see(parts, settings, context.clock)
+        try:
+            if store.status() is not None:
+                # A daemon runs on the simulated or recorded cluster: its reports are the truth, not a second one's.
+                sight = from_reports(context, store, parts)
+            else:
+                sight = see(parts, settings, context.clock)
+        finally:
+            if parts.fleet is not None:
+                parts.fleet.close()
     for warning in sight.warnings:
         context.note(f"warning: {warning}")
     return Seen(sight, store.unresolved())

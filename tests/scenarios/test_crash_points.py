@@ -10,7 +10,7 @@ import pytest
 
 from cluster.plan import PlanState
 from cluster.store.memory import MemoryStore
-from scheduler.cli.verbs.simulate import _SimulatedLoop
+from scheduler.simulated import SimulatedLoop
 from simulator.clock import SimClock
 from simulator.executor import SimMigrationExecutor
 from simulator.scenario_file import load_scenario
@@ -56,7 +56,7 @@ def live_through(world: World, clock: SimClock, store: DeadlyStore) -> int:
     settings = load_scenario(SCENARIO).settings_for(world)
     deaths = 0
     while True:
-        loop = _SimulatedLoop(world, settings, clock, store, f"loop-{deaths}")
+        loop = SimulatedLoop(world, settings, clock, store, f"loop-{deaths}")
         try:
             while clock.monotonic_s() < 600:
                 clock.advance_to(max(loop.next_due_s, clock.monotonic_s() + 0.01))

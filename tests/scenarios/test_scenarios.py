@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.cli.verbs.simulate import _Bench
+from scheduler.simulated import Bench
 from simulator.replay import LoopFactory, run_scenario
 from simulator.scenario_file import EXPECTED_FILE, SCENARIO_FILE
 
@@ -15,7 +15,7 @@ FOLDERS = sorted(path.parent for path in Path(__file__).parent.glob(f"*/{SCENARI
 
 def new_loop() -> LoopFactory:
     """The real loop, with a store of its own."""
-    return _Bench().loop
+    return Bench().loop
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

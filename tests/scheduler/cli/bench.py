@@ -13,10 +13,10 @@ from cluster.clock import SystemClock
 from cluster.config.settings import CollectSource, Mode, Settings
 from cluster.plan import Plan, PlanState
 from cluster.store.memory import MemoryStore
-from scheduler.cli.turns import Turns
 from scheduler.loop import Loop
 from scheduler.parts import Parts
 from scheduler.planning import PlanRequest, make_plan
+from scheduler.turns import Turns
 from simulator.executor import SimMigrationExecutor
 from simulator.fleet import SimFleet
 from simulator.world import World
