@@ -13,7 +13,7 @@ from scheduler.solver.bound import analytic
 from scheduler.solver.cells import descend_cells, is_large
 from scheduler.solver.descent import descend
 from scheduler.solver.evacuate import evacuate
-from scheduler.solver.evaluate import BROKEN, HARD, LEFT, OVERLOAD
+from scheduler.solver.evaluate import GOAL
 from scheduler.solver.instance import Instance, build
 from scheduler.solver.meter import Budget, Meter
 from scheduler.solver.search import Search
@@ -70,8 +70,14 @@ def run(search: Search, meter: Meter) -> None:
     from scheduler.solver.neighbourhood import search_parts
     from scheduler.solver.tiers import solve_all
 
-    if _booleans(instance) <= _most_booleans(search):
-        solve_all(search, meter)
+    booleans = _booleans(instance)
+    if booleans <= MOST_BOOLEANS:
+        if instance.goal.tier != "balance" or booleans <= MOST_SQUARED_BOOLEANS:
+            solve_all(search, meter)
+        elif not _reached(search):
+            solve_all(search, meter, GOAL)
+            # What mends does so without regard to balance: level out what it left.
+            search.offer(descend(instance, search.place, meter))
     if not meter.over() and not search.proven:
         search_parts(search, meter)
 
@@ -80,15 +86,13 @@ def _worth_importing(search: Search, meter: Meter) -> bool:
     """Whether to go on with CP-SAT, whose import takes most of a second that a short deadline may not have."""
     if "ortools" in sys.modules or meter.budget.work_limit is not None or meter.left > IMPORT_S:
         return True
-    return any(search.bounds[tier] < search.value[tier] for tier in (HARD, BROKEN, OVERLOAD, LEFT))
+    return not _reached(search)
+
+
+def _reached(search: Search) -> bool:
+    """Whether all tiers before the goal are at their bounds."""
+    return all(search.bounds[tier] >= search.value[tier] for tier in range(GOAL))
 
 
 def _booleans(instance: Instance) -> int:
     return int(instance.allowed.sum())
-
-
-def _most_booleans(search: Search) -> int:
-    """How large a model may be to be worth trying whole: squares are hard, the other tiers are not."""
-    value, bounds = search.value, search.bounds
-    only_balance = search.instance.goal.tier == "balance" and all(value[i] <= bounds[i] for i in range(4))
-    return MOST_SQUARED_BOOLEANS if only_balance else MOST_BOOLEANS

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from ortools.sat.python import cp_model
 
-from scheduler.solver.evaluate import TIERS
+from scheduler.solver.evaluate import GOAL, TIERS
 from scheduler.solver.forms import Bools, Index
 from scheduler.solver.meter import Meter
 from scheduler.solver.model import Model
@@ -21,12 +21,15 @@ EXACT = 1 << 52
 """Above this a double no longer tells neighbouring integers apart."""
 
 
-def solve_all(search: Search, meter: Meter) -> bool:
-    """Improve and prove on the whole model as long as the budget lasts; tell whether CP-SAT could work with it."""
+def solve_all(search: Search, meter: Meter, tiers: int = TIERS) -> bool:
+    """Improve and prove the first `tiers` tiers on the whole model; tell whether CP-SAT could work with it.
+
+    Tiers before the goal get half of what is left each, so that something remains for those after them.
+    """
     instance = search.instance
     columns = np.arange(len(instance.movable))
     model = Model(instance, search.place, columns, np.ones(len(instance.host_ids), dtype=np.bool_))
-    for tier in range(TIERS):
+    for tier in range(tiers):
         expression = model.tiers[tier].expression
         if search.bounds[tier] < search.value[tier]:
             if meter.over():
@@ -34,7 +37,7 @@ def solve_all(search: Search, meter: Meter) -> bool:
             if not model.tiers[tier].variables:
                 search.raise_bound(tier, search.value[tier])
                 continue
-            status, bound = minimise(model, tier, search, meter, meter.left)
+            status, bound = minimise(model, tier, search, meter, meter.left / (2 if tier < GOAL else 1))
             if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
                 return False
             search.raise_bound(tier, bound)
