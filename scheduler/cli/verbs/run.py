@@ -6,7 +6,7 @@ import argparse
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from cluster.errors import UnreachableError
 from cluster.plan import Migrate, StepState
@@ -62,7 +62,15 @@ def run(args: argparse.Namespace, context: Context) -> int:
         context.result(summary_text(summary, bars_of(after)), summary_json(summary))
         return 0 if not summary.moves_failed and not summary.unresolved else 4
     finally:
+        _say_goodbye(loop)
         loop.close()
+
+
+def _say_goodbye(loop: Loop) -> None:
+    """Let the published status expire, so that nobody takes us for still running."""
+    if loop.leadership.lease is not None:
+        with suppress(UnreachableError):
+            loop.parts.store.put_status("{}", 0.001)
 
 
 def _reload(loop: Loop, context: Context) -> None:

@@ -153,7 +153,7 @@ def test_a_plan_that_does_not_hold_any_more_is_refused(simulated: Call, store: M
     assert store.last_moves() == {}
 
 
-def test_the_daemon_runs_for_a_while_and_sums_up(simulated: Call, tmp_path: Path) -> None:
+def test_the_daemon_runs_for_a_while_and_sums_up(simulated: Call, store: MemoryStore) -> None:
     """`run --for`: the broken rule is mended by itself, nothing fails, and the summary says so."""
     ended = simulated(
         *("run", "--for", "8", "--json"),
@@ -162,6 +162,7 @@ def test_the_daemon_runs_for_a_while_and_sums_up(simulated: Call, tmp_path: Path
     assert ended.status == 0
     assert (ended.json["moves_done"], ended.json["moves_failed"], ended.json["wrong"]) == (1, 0, [])
     assert "began plan" in ended.err
+    assert store.status() is None
 
 
 def test_a_simulation_prints_its_log_and_summary(trimtab: Call, tiny_file: Path) -> None:
