@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cluster.clock import Clock
-from cluster.config.settings import Settings
-from cluster.errors import InputError, TrimtabError
+from cluster.errors import TrimtabError
 from cluster.report import Report
 from cluster.store.protocol import Store
-from collectors.registry import make_collector
 from collectors.reporter import Reporter
 
 GRACE_S = 2.0
@@ -95,15 +93,3 @@ class Fleet:
             if look.report is None and not look.error:
                 look.error = f"host {host}: looking at it failed in Trimtab itself; see the log"
             look.done.set()
-
-
-def open_fleet(settings: Settings, store: Store, clock: Clock) -> Fleet:
-    """Build collectors for all configured hosts, over libvirt or out of the configured recording."""
-    if not settings.hosts:
-        raise InputError("configuration: no [[hosts]] entry; give each host's id and libvirt uri")
-    collect = settings.collect
-    reporters = [
-        Reporter(make_collector(settings, host, clock), clock, WITHOUT_AGENT, collect.smoothing_s)
-        for host in settings.hosts
-    ]
-    return Fleet(reporters, store, clock, collect.deadline_s, collect.report_ttl_s)

@@ -14,13 +14,9 @@ from types import TracebackType
 from typing import IO, Self
 
 from cluster.clock import Clock
-from cluster.config.settings import Settings
 from cluster.errors import HostUnreachableError, InputError
 from cluster.formats.report_file import report_from_json_text, report_to_json_text
 from cluster.report import Observation, Report
-from cluster.store.protocol import Store
-from collectors.fleet import Fleet
-from collectors.reporter import Reporter
 
 
 class Recorder:
@@ -101,16 +97,6 @@ def recorded_collectors(path: Path, clock: Clock) -> dict[str, RecordedCollector
     for report in read_recording(path):
         by_host.setdefault(report.host, []).append(report.observation)
     return {host: RecordedCollector(host, tuple(seen), clock) for host, seen in sorted(by_host.items())}
-
-
-def open_recorded_fleet(settings: Settings, store: Store, clock: Clock) -> Fleet:
-    """Play back every host of the configured recording, as the fleet of a daemon that cannot act."""
-    if not settings.collect.recording:
-        raise InputError('configuration: collect.recording: found ""; allowed: the file to play back')
-    collectors = recorded_collectors(Path(settings.collect.recording), clock)
-    collect = settings.collect
-    reporters = [Reporter(one, clock, "recorded", collect.smoothing_s) for one in collectors.values()]
-    return Fleet(reporters, store, clock, collect.deadline_s, collect.report_ttl_s)
 
 
 def _at(seen: Observation, at: datetime) -> Observation:

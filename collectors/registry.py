@@ -9,11 +9,15 @@ from cluster.clock import Clock
 from cluster.config.settings import CollectSource, HostLoad, HostSettings, Settings
 from cluster.connections.libvirt_connection import LibvirtConnection, is_remote
 from cluster.errors import InputError
+from cluster.store.protocol import Store
 from collectors import system
 from collectors.disks import shared_mounts
+from collectors.fleet import WITHOUT_AGENT, Fleet
 from collectors.libvirt_collector import CollectorOptions, LibvirtCollector, LocalSources
 from collectors.ownership import cluster_owned
 from collectors.protocol import Collector
+from collectors.recorded import recorded_collectors
+from collectors.reporter import Reporter
 
 DEFAULT_URI = "qemu:///system"
 
@@ -45,8 +49,6 @@ def libvirt_collector(settings: Settings, host: HostSettings, clock: Clock) -> L
 
 def recorded_collector(settings: Settings, host: HostSettings, clock: Clock) -> Collector:
     """Build the collector that plays one host of the configured recording back."""
-    from collectors.recorded import recorded_collectors
-
     if not settings.collect.recording:
         raise InputError('configuration: collect.recording: found ""; allowed: the file to play back')
     collectors = recorded_collectors(Path(settings.collect.recording), clock)
@@ -84,3 +86,25 @@ def make_collector(settings: Settings, host: HostSettings, clock: Clock) -> Coll
             f"configuration: collect.source: found {settings.collect.source.value}; allowed here: {allowed}"
         )
     return builder(settings, host, clock)
+
+
+def open_fleet(settings: Settings, store: Store, clock: Clock) -> Fleet:
+    """Build collectors for all configured hosts, over libvirt or out of the configured recording."""
+    if not settings.hosts:
+        raise InputError("configuration: no [[hosts]] entry; give each host's id and libvirt uri")
+    collect = settings.collect
+    reporters = [
+        Reporter(make_collector(settings, host, clock), clock, WITHOUT_AGENT, collect.smoothing_s)
+        for host in settings.hosts
+    ]
+    return Fleet(reporters, store, clock, collect.deadline_s, collect.report_ttl_s)
+
+
+def open_recorded_fleet(settings: Settings, store: Store, clock: Clock) -> Fleet:
+    """Play back every host of the configured recording, as the fleet of a daemon that cannot act."""
+    if not settings.collect.recording:
+        raise InputError('configuration: collect.recording: found ""; allowed: the file to play back')
+    collectors = recorded_collectors(Path(settings.collect.recording), clock)
+    collect = settings.collect
+    reporters = [Reporter(one, clock, "recorded", collect.smoothing_s) for one in collectors.values()]
+    return Fleet(reporters, store, clock, collect.deadline_s, collect.report_ttl_s)

@@ -53,7 +53,7 @@ def _simulated(settings: Settings, clock: Clock, store: Store) -> Parts:
 
 def _libvirt(settings: Settings, clock: Clock, store: Store) -> Parts:
     """Hosts measured over their libvirt connections."""
-    from collectors.fleet import open_fleet
+    from collectors.registry import open_fleet
 
     hands = _agents(settings, clock, store)
     return replace(hands, fleet=open_fleet(settings, store, clock))
@@ -76,7 +76,7 @@ def _agents(settings: Settings, clock: Clock, store: Store) -> Parts:
 
 def _recorded(settings: Settings, clock: Clock, store: Store) -> Parts:
     """A recording replayed: nothing can be moved in it."""
-    from collectors.recorded import open_recorded_fleet
+    from collectors.registry import open_recorded_fleet
     from executors.dry_run import DryRunMigrationExecutor
 
     return Parts(store, open_recorded_fleet(settings, store, clock), DryRunMigrationExecutor(clock), None)

@@ -12,7 +12,8 @@ from cluster.config.settings import Settings
 from cluster.errors import HostUnreachableError, InputError
 from cluster.report import Observation
 from cluster.store.memory import MemoryStore
-from collectors.fleet import GRACE_S, Fleet, open_fleet
+from collectors.fleet import GRACE_S, Fleet
+from collectors.registry import open_fleet
 from collectors.reporter import Reporter
 from tests.collectors.fakes import FakeClock, FakeCollector
 

@@ -14,8 +14,8 @@ from cluster.config.settings import CollectSettings, CollectSource, HostSettings
 from cluster.errors import HostUnreachableError, InputError
 from cluster.report import Report
 from cluster.store.memory import MemoryStore
-from collectors.recorded import RecordedCollector, Recorder, open_recorded_fleet, read_recording, recorded_collectors
-from collectors.registry import make_collector
+from collectors.recorded import RecordedCollector, Recorder, read_recording, recorded_collectors
+from collectors.registry import make_collector, open_recorded_fleet
 from collectors.reporter import Reporter
 from tests.collectors.fakes import START, FakeClock, FakeCollector
 
