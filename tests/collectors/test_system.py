@@ -57,8 +57,11 @@ def test_this_machine_is_sane() -> None:
     psutil = pytest.importorskip("psutil")
     collector = SystemCollector(SystemClock())
     assert collector.usage().cpu_millicores is None
-    time.sleep(0.2)
-    usage = collector.usage()
+    for _ in range(10):  # the kernel's counters of waiting may go back, and such a look gives no figure
+        time.sleep(0.2)
+        usage = collector.usage()
+        if usage.cpu_millicores is not None:
+            break
     assert usage.cpu_millicores is not None
     # Ticks of the kernel's clock may fall on either side of a short look.
     assert 0 <= usage.cpu_millicores <= psutil.cpu_count() * 1000 * 1.3
