@@ -162,7 +162,7 @@ def test_the_daemon_runs_for_a_while_and_sums_up(simulated: Call, store: MemoryS
     assert ended.status == 0
     assert (ended.json["moves_done"], ended.json["moves_failed"], ended.json["wrong"]) == (1, 0, [])
     assert "began plan" in ended.err
-    assert store.status() is None
+    until(lambda: store.status() is None, 1)
 
 
 def test_a_simulation_prints_its_log_and_summary(trimtab: Call, tiny_file: Path) -> None:
