@@ -37,6 +37,10 @@ class SystemCounters:
     disk_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
+TICK_S = 0.01
+"""The kernel's clock tick, the unit of its CPU counters."""
+
+
 class SystemCollector:
     """Looks at the machine it runs on. The first look has no rates."""
 
@@ -173,7 +177,8 @@ def _pressure(what: str) -> float | None:
 
 
 def _millicores(seconds: float, gap_s: float) -> int | None:
-    return None if seconds < 0 else round(seconds * 1000 / gap_s)
+    """Counters that went back say nothing; a difference of sums that is less than a tick under zero is rounding."""
+    return None if seconds < -TICK_S else max(0, round(seconds * 1000 / gap_s))
 
 
 def _growth(before: Mapping[str, int], now: Mapping[str, int]) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,16 +58,21 @@ def test_this_machine_is_sane() -> None:
     psutil = pytest.importorskip("psutil")
     collector = SystemCollector(SystemClock())
     assert collector.usage().cpu_millicores is None
-    for _ in range(10):  # the kernel's counters of waiting may go back, and such a look gives no figure
-        time.sleep(0.2)
-        usage = collector.usage()
-        if usage.cpu_millicores is not None:
-            break
+    time.sleep(0.2)
+    usage = collector.usage()
     assert usage.cpu_millicores is not None
     # Ticks of the kernel's clock may fall on either side of a short look.
     assert 0 <= usage.cpu_millicores <= psutil.cpu_count() * 1000 * 1.3
     assert usage.memory_available_mib is not None
     assert 0 < usage.memory_available_mib <= psutil.virtual_memory().total // 2**20
+
+
+def test_a_quiet_machine_is_at_zero() -> None:
+    """Sums of counters that differ by less than a tick are rounding, not counters that went back."""
+    before = SystemCounters(at_s=0.0, busy_s=100.3, steal_s=0.0, net_bytes={}, disk_bytes={})
+    usage = rates_between(before, replace(before, at_s=10.0, busy_s=100.3 - 1e-9))
+    assert usage.cpu_millicores == 0
+    assert rates_between(before, replace(before, at_s=10.0, busy_s=99.0)).cpu_millicores is None
 
 
 def test_cache_is_not_used_memory() -> None:
