@@ -16,7 +16,7 @@ stamp=$venv/.trimtab-setup
 # libvirt-python has no wheels: it is compiled against libvirt-dev.
 runtime_packages=(python3 python3-venv python3-dev gcc libc6-dev pkg-config libvirt-dev redis-server)
 lab_packages=(libvirt-daemon libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils tini
-    iproute2)
+    iproute2 openssl)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() {
