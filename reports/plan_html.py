@@ -48,10 +48,10 @@ def plan_html(plan: Plan, snapshot: Snapshot | None = None) -> str:
         parts += ["<h2>Hosts</h2>", _hosts_svg(plan, snapshot)]
     if plan.steps:
         parts.append(f"<h2>Steps: {escape(plan_words.totals(plan))}</h2>")
-        rows = [
-            (one.id, one.what, one.way, one.cost, one.gain, one.after, one.reason)
-            for one in map(plan_words.step, plan.steps)
-        ]
+        if said := plan_words.common_note(plan):
+            parts.append(f'<p class="why">All estimates: {escape(said)}.</p>')
+        words = [plan_words.step(step, said) for step in plan.steps]
+        rows = [(one.id, one.what, one.way, one.cost, one.gain, one.after, one.reason) for one in words]
         parts.append(_table(("step", "what", "where", "cost", "share of gain", "after", "why"), rows, numbers=(4,)))
     parts += ["<h2>Goals, in order</h2>", _list(f"{goal.tier}: {plan_words.goal(goal)}" for goal in plan.goals)]
     if plan.not_moved:

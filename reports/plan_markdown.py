@@ -22,8 +22,10 @@ def plan_markdown(plan: Plan) -> str:
     lines += ["## Now", "", *(f"- {line}" for line in plan_words.wrong_now(plan)), ""]
     if plan.steps:
         lines += [f"## Steps: {plan_words.totals(plan)}", ""]
+        if said := plan_words.common_note(plan):
+            lines += [f"All estimates: {_safe(said)}.", ""]
         lines += ["| step | what | where | cost | share of gain | after | why |", "| --- " * 7 + "|"]
-        for words in map(plan_words.step, plan.steps):
+        for words in (plan_words.step(step, said) for step in plan.steps):
             cells = (words.id, words.what, words.way, words.cost, words.gain, words.after, words.reason)
             lines.append("| " + " | ".join(_safe(cell) for cell in cells) + " |")
         lines += ["", "## Before and after", "", "| | before | after |", "| --- | ---: | ---: |"]

@@ -37,16 +37,17 @@ def plan_text(plan: Plan) -> str:
             lines += _wrap(f"{code}: {text}", "  ", "    ")
         if more:
             lines.append(f"  and {more} more (all of them with --json)")
-    lines += ["", f"Worked out in {units.duration(plan.solve_s)}."]
+    lines += ["", f"Worked out in {units.duration(plan.solve_s) if plan.solve_s >= 0.05 else 'under 0.1 s'}."]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _steps(plan: Plan) -> list[str]:
-    words = [plan_words.step(step) for step in plan.steps]
+    said = plan_words.common_note(plan)
+    words = [plan_words.step(step, said) for step in plan.steps]
     ids = min(8, max(len(one.id) for one in words))
     what = min(30, max(len(one.what) for one in words))
     way = min(30, max(len(one.way) for one in words))
-    lines = []
+    lines = _wrap(f"all estimates: {said}", "  ") if said else []
     for one in words:
         name = f"{units.fit(one.what, what):<{what}}  {_fit_way(one.way, way):<{way}}"
         lines.append(units.fit(f"  {units.fit(one.id, ids):<{ids}}  {name}  {one.cost}".rstrip(), WIDTH))

@@ -21,6 +21,9 @@ _SHOWN: dict[str, Callable[[float], str]] = {"moved_mib": units.size, "consolida
 _PROVEN = 5e-7
 """A gap under this is nil: plans carry six decimals."""
 
+_LEAST_SHARE = 0.0005
+"""A share of the gain under this is not shown: many moves of a plan pay only together."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepWords:
@@ -114,8 +117,14 @@ def totals(plan: Plan) -> str:
     return ", ".join(parts)
 
 
-def step(one: Step) -> StepWords:
-    """Return a step in words."""
+def common_note(plan: Plan) -> str:
+    """Return what every estimate of the plan says was assumed, or nothing where they differ or there is only one."""
+    notes = {units.plain(move.estimate.note) for move in plan.migrations}
+    return notes.pop() if len(notes) == 1 and len(plan.migrations) > 1 else ""
+
+
+def step(one: Step, said: str = "") -> StepWords:
+    """Return a step in words; a note that is `said` elsewhere already is left out."""
     after = ", ".join(one.after)
     reason = units.plain(one.reason)
     if isinstance(one, Migrate):
@@ -124,10 +133,11 @@ def step(one: Step) -> StepWords:
         if estimate.converges < 0.95:
             cost += f", converges {units.percent(estimate.converges)}"
         what = "park" if one.parking else "move"
-        gain = units.percent(one.gain_share) if abs(one.gain_share) > _PROVEN else ""
+        gain = units.percent(one.gain_share) if one.gain_share >= _LEAST_SHARE else ""
         way = f"{one.source} -> {one.target}"
         name = units.plain(one.guest_name or one.guest)
-        notes = f"{reason}; {units.plain(estimate.note)}" if estimate.note else reason
+        note = units.plain(estimate.note)
+        notes = f"{reason}; {note}" if note and note != said else reason
         return StepWords(one.id, f"{what} {name}", units.plain(way), cost, gain, after, notes)
     if isinstance(one, Sleep):
         saves = f"saves {units.watts(one.saves_watts)}"

@@ -77,7 +77,7 @@ def _store(store: Store, settings: Settings) -> Iterator[Matter]:
         Grade.FINE, "store", f"{_without_password(settings.store.url)} answers{f' in {where}' if where else ''}"
     )
     for problem in store.durability_problems():
-        what, _, todo = problem.partition("; ")
+        what, _, todo = problem.removeprefix("store ").partition("; ")
         yield Matter(Grade.REFUSES, "store", what, todo or "set it in the server's configuration")
 
 
@@ -95,7 +95,7 @@ def _reports(store: Store, settings: Settings, clock: Clock) -> Iterator[Matter]
     todo = "start 'trimtab agent' there" if agents else "start 'trimtab run', which measures"
     if not expected:
         grade = Grade.UNREACHABLE if agents else Grade.REMARK
-        yield Matter(grade, "reports", "no host has reported", todo)
+        yield Matter(grade, "reports", "no host has reported", todo.replace(" there", " on the hosts"))
     fresh = 0
     for host in expected:
         report = by_host.get(host)

@@ -83,7 +83,9 @@ def look_now(context: Context) -> Seen:
     with open_store_now(context) as store:
         seen = look(context, store)
     if not seen.snapshot.hosts:
-        raise UnreachableError("no host has reported: start 'trimtab agent' on the hosts, or name a file with --from")
+        agents = context.settings.collect.source is CollectSource.AGENTS
+        todo = "start 'trimtab agent' on the hosts" if agents else "'trimtab doctor' says why"
+        raise UnreachableError(f"no host has reported: {todo}, or name a file with --from")
     return seen
 
 
@@ -153,5 +155,6 @@ def check_host(context: Context, store: Store, host: str) -> None:
     if not known and context.settings.collect.source is not CollectSource.AGENTS:
         known = {one.id for one in look(context, store).snapshot.hosts}
     if host not in known:
-        named = ", ".join(sorted(known)[:8]) or "no host has reported yet"
+        more = f" and {len(known) - 8} more" if len(known) > 8 else ""
+        named = ", ".join(sorted(known)[:8]) + more if known else "no host has reported yet"
         raise InputError(f"found host {host!r}; allowed: {named}")

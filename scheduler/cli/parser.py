@@ -105,7 +105,7 @@ def _find(word: str) -> Verb:
     raise UsageError(f"unknown verb {word}{hint}", f"{PROGRAM} --help")
 
 
-def _add_global(parser: argparse.ArgumentParser, default: object) -> None:
+def _add_global(parser: argparse.ArgumentParser, default: object, *, has_result: bool = True) -> None:
     group = parser.add_argument_group("options of every verb")
     group.add_argument(
         "--config", metavar="FILE", type=Path, default=default, help="the configuration (/etc/trimtab/trimtab.toml)"
@@ -114,9 +114,10 @@ def _add_global(parser: argparse.ArgumentParser, default: object) -> None:
         "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=default,
         help="a value over the configuration's, such as scheduler.level=2; may be repeated",
     )  # fmt: skip
-    group.add_argument(
-        "--json", dest="as_json", action="store_true", default=default, help="the result as JSON, alone on stdout"
-    )
+    if has_result:
+        group.add_argument(
+            "--json", dest="as_json", action="store_true", default=default, help="the result as JSON, alone on stdout"
+        )
     group.add_argument("-v", "--verbose", action="store_true", default=default, help="say more on stderr")
 
 
@@ -129,7 +130,7 @@ def _verb_parser(verb: Verb, module: VerbModule) -> _Parser:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    _add_global(parser, argparse.SUPPRESS)
+    _add_global(parser, argparse.SUPPRESS, has_result=verb.has_result)
     return parser
 
 

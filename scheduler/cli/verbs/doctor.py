@@ -41,5 +41,6 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _line(matter: Matter) -> str:
-    todo = f"; {matter.todo}" if matter.todo else ""
+    mark = " " if matter.text.endswith("?") else "; "
+    todo = f"{mark}{matter.todo}" if matter.todo else ""
     return f"{matter.grade.value:<11}  {matter.about}: {matter.text}{todo}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
-from cluster.errors import RefusedError
+from cluster.errors import HostUnreachableError, RefusedError
 from cluster.plan import NotMoved, Plan, StepState
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Store
@@ -82,6 +82,7 @@ def _empty(here: Here, context: Context, host: str) -> tuple[dict[str, str], boo
         here.refuse_when_held(view, f"host {host} is marked, but nothing is moved: ")
         left = len(view.snapshot.guests_by_host.get(host, ()))
         if not left:
+            _must_be_seen(view.snapshot, host)
             return {}, False
         if not here.turns.until(lambda: why_no_plan(here.view()) is None, context.settings.collect.stale_s):
             raise RefusedError(f"host {host} is marked, but not emptied: {why_no_plan(here.view())}")
@@ -97,6 +98,15 @@ def _empty(here: Here, context: Context, host: str) -> tuple[dict[str, str], boo
         failed = bool(states & {StepState.FAILED, StepState.UNRESOLVED})
         if states & {StepState.ABORTED} or record.why.startswith("an operator"):
             return _staying(here.view().snapshot, host, plan), failed
+
+
+def _must_be_seen(snapshot: Snapshot, host: str) -> None:
+    """Raise `HostUnreachableError` for a host that is not seen now: nobody knows whether it is empty."""
+    seen = snapshot.host_by_id.get(host)
+    if seen is None:
+        raise HostUnreachableError(f"host {host} is marked, but has not reported: nobody knows what runs there")
+    if not seen.reachable or snapshot.is_stale(seen):
+        raise HostUnreachableError(f"{snapshot.why_unplannable(seen)}: it is marked, but what runs there is not seen")
 
 
 def _plan(context: Context, snapshot: Snapshot, host: str, frozen: Mapping[str, tuple[str, str]]) -> Plan:
@@ -145,6 +155,7 @@ def _watch(context: Context, store: Store, host: str) -> dict[str, str]:
             context.progress(f"{count(left, 'guest')} on {host}")
             told, since_s = left, clock.monotonic_s()
         if not left and store.active_plan() is None:
+            _must_be_seen(snapshot, host)
             return {}
         if store.status() is None:
             raise RefusedError(f"host {host} is marked, but the daemon is gone: start 'trimtab run', or drain again")

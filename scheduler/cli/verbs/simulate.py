@@ -23,7 +23,7 @@ DESCRIPTION = (
     "what they are. Prints what happened, and a summary. Exit status 1: something happened that never may."
 )
 EXAMPLES = """\
-  trimtab simulate tests/scenarios/drain
+  trimtab simulate tests/scenarios/drain_with_affinity
   trimtab simulate --from cluster.json --for 1800
   trimtab simulate --from cluster.json --set scheduler.policy=consolidate --json
 """

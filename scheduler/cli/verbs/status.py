@@ -39,8 +39,9 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 def _sentence(status: dict[str, object], runs: bool, context: Context, store: Store) -> str:
     if not runs:
+        shown = ": this is what the hosts last reported" if status.get("hosts") else ""
         plan = "; the plan below waits for one to go on" if store.active_plan() is not None else ""
-        return f"no daemon runs: this is what the hosts last reported{plan}"
+        return f"no daemon runs{shown}{plan}"
     try:
         age_s = (context.clock.now() - datetime.fromisoformat(str(status.get("at")))).total_seconds()
     except (ValueError, TypeError):
