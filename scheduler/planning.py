@@ -6,19 +6,31 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from cluster.config.settings import Settings
 from cluster.errors import TrimtabError
 from cluster.host import Host
 from cluster.plan import NotMoved, Plan, Status, TierValue
-from cluster.problem import DrainGoal, Problem, Proposal
+from cluster.problem import DrainGoal, MoveLimit, Problem, Proposal
+from cluster.rules import Enforcement
 from cluster.snapshot import Snapshot
 from policies.registry import make_problem
 from scheduler.check import check_plan
 from scheduler.check.goals import figures, power_states, watts_of
 from scheduler.planner.order import Ordering, order_moves
 from scheduler.planner.schedule import makespan_bound_s, makespan_s
+from scheduler.planner.state import count_broken
 from scheduler.planner.steps import build_steps
+
+if TYPE_CHECKING:
+    from scheduler.solver.evaluate import Objective
+
+UNITS = {"repair": 1e-6, "drain": 1.0, "balance": 1e-12, "consolidate": 1e-3, "moved_mib": 1.0, "moves": 1.0}
+"""One unit of each tier: what a gap is divided by at least."""
+
+COST_TIERS = ("moved_mib", "moves")
+"""The last tiers of every plan: what it costs."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -72,9 +84,14 @@ def make_plan(
     start = {guest.id: guest.host for guest in seen.guests}
     worth = Objective(problem)
     at_start = worth(start)
-    ordering = order_moves(problem, proposal.placement, lambda placement: worth(placement) < at_start)
+
+    def is_better(placement: Mapping[str, str]) -> bool:
+        value = worth(placement)
+        return value.hard == 0 and value < at_start and worth.is_valid(placement)
+
+    ordering = order_moves(problem, proposal.placement, is_better)
     if ordering.dropped:
-        proposal = _with_what_is_left(problem, proposal, ordering, worth.floats)
+        proposal = _with_what_is_left(problem, proposal, ordering, worth)
     tier = _main_tier(proposal.values)
     steps = build_steps(
         problem,
@@ -96,7 +113,7 @@ def make_plan(
         status=proposal.status,
         why=proposal.why,
         goals=proposal.values,
-        gap=proposal.values[0 if request.policy == "repair" else 1].gap,
+        gap=_goal_tier(proposal.values).gap,
         steps=steps,
         before=figures(seen, start, power_states(seen, ())),
         after=figures(seen, final, power_states(seen, steps)),
@@ -110,40 +127,74 @@ def make_plan(
         makespan_bound_s=makespan_bound_s(plan.migrations, settings.migration),
         moved_mib=sum(step.estimate.mib for step in plan.migrations),
     )
-    if findings := check_plan(plan, snapshot, settings.limits, request.max_moves):
+    findings = check_plan(
+        plan,
+        snapshot,
+        settings.limits,
+        request.max_moves,
+        drained=request.drained,
+        consolidate=settings.consolidate,
+        frozen=request.frozen,
+    )
+    if findings:
         raise CheckFailedError(f"the checker refused the plan: {findings[0]}: please report it with 'trimtab capture'")
     return plan
 
 
-def _with_what_is_left(
-    problem: Problem, proposal: Proposal, ordering: Ordering, floats: Callable[[Mapping[str, str]], dict[str, float]]
-) -> Proposal:
+def _with_what_is_left(problem: Problem, proposal: Proposal, ordering: Ordering, worth: Objective) -> Proposal:
     """Return the proposal cut down to the moves that could be ordered, with values to match."""
     placement = {guest.id: guest.host for guest in problem.snapshot.guests}
-    placement |= {move.guest: move.target for move in ordering.moves}
-    after = floats(placement)
-    occupied = set(placement.values())
     dropped = f"{len(ordering.dropped)} moves could not be ordered safely and were left out"
+    if not ordering.moves:
+        broken = tuple(
+            form.rule
+            for form in problem.forms
+            if not isinstance(form, MoveLimit)
+            and form.enforcement is Enforcement.HARD
+            and count_broken(form, placement, None)
+        )
+        return replace(
+            proposal,
+            status=Status.INFEASIBLE if broken else Status.NOTHING_TO_DO,
+            why=f"{problem.policy}: nothing can be done; {dropped}",
+            placement=placement,
+            values=_revalued(proposal.values, {tier.tier: tier.before for tier in proposal.values}),
+            asleep=(),
+            blamed=broken,
+        )
+    placement |= {move.guest: move.target for move in ordering.moves}
     return replace(
         proposal,
-        status=Status.FEASIBLE if ordering.moves else Status.NOTHING_TO_DO,
+        status=Status.FEASIBLE,
         why=f"{proposal.why}; {dropped}",
         placement=placement,
-        values=tuple(_revalued(tier, after[tier.tier]) for tier in proposal.values),
-        asleep=tuple(host for host in proposal.asleep if host not in occupied) if ordering.moves else (),
+        values=_revalued(proposal.values, worth.floats(placement)),
+        asleep=worth.asleep(placement),
     )
 
 
-def _revalued(tier: TierValue, after: float) -> TierValue:
-    bound = min(tier.bound, after)
-    gap = (after - bound) / max(tier.before - bound, 1e-9) if after > bound else 0.0
-    return replace(tier, after=after, bound=bound, gap=gap)
+def _revalued(values: Sequence[TierValue], after: Mapping[str, float]) -> tuple[TierValue, ...]:
+    """Return the tiers with other values; a bound was proven given the tiers before it, else no value is under 0."""
+    tiers: list[TierValue] = []
+    same_so_far = True
+    for tier in values:
+        value = after[tier.tier]
+        bound = min(tier.bound, value) if same_so_far else 0.0
+        gap = (value - bound) / max(tier.before - bound, UNITS[tier.tier]) if value > bound else 0.0
+        tiers.append(replace(tier, after=value, bound=bound, gap=gap))
+        same_so_far = same_so_far and value == tier.after
+    return tuple(tiers)
+
+
+def _goal_tier(values: Sequence[TierValue]) -> TierValue:
+    """Return the tier whose gap is the plan's: the policy's goal, or repair where nothing else was asked."""
+    return values[1] if values[1].tier not in COST_TIERS else values[0]
 
 
 def _main_tier(values: Sequence[TierValue]) -> str:
     """Return the tier whose gain is shared out among the steps: the first after repair to get better, else repair."""
     for tier in values[1:]:
-        if tier.after < tier.before:
+        if tier.after < tier.before and tier.tier not in COST_TIERS:
             return tier.tier
     return values[0].tier
 

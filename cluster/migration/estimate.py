@@ -20,6 +20,7 @@ SETUP_S = 0.5
 """Fixed time of a migration: connection, capability exchange, hand-over."""
 
 MOST_PASSES = 60
+"""Passes after which a migration counts as one that never ends."""
 
 
 def link_mbit_s(source: Host, target: Host, cap_mbit_s: float | None, default_mbit_s: float) -> float:
@@ -41,14 +42,9 @@ def estimate_migration(guest: Guest, mbit_s: float, default_dirty_mib_s: float) 
         pass_s = left_mib / mib_s
         sent_mib += left_mib
         seconds += pass_s
-        dirtied_mib = min(dirty_mib_s * pass_s, hot_mib, memory_mib)
+        left_mib = min(dirty_mib_s * pass_s, hot_mib, memory_mib)
         passes += 1
-        if dirtied_mib >= left_mib * 0.999 and dirtied_mib > stop_mib:
-            left_mib = dirtied_mib
-            passes = MOST_PASSES
-            break
-        left_mib = dirtied_mib
-    converges = passes < MOST_PASSES
+    converges = left_mib <= stop_mib
     sent_mib += left_mib + guest.local_disk_mib
     seconds += left_mib / mib_s + guest.local_disk_mib / mib_s
     return Estimate(

@@ -29,9 +29,9 @@ def check_cluster(snapshot: Snapshot, limits: Limits) -> list[Finding]:
             unit = {"anti_affinity": "pairs together", "affinity": "pairs apart", "spread": "cells missing"}
             text = f"{rule.title} is broken: {count} {unit.get(rule.kind, 'guests')}"
             findings.append(Finding("broken_rule", rule.title, text))
-    for host, resource, ratio, limit in overloads(snapshot, placement, limits):
-        text = f"host {host.id} is over its {resource} limit: {float(ratio):.2f} of room, limit {float(limit):.2f}"
-        findings.append(Finding("over_limit", host.id, text))
+    for over in overloads(snapshot, placement, limits):
+        text = f"host {over.host.id} is over its {over.resource} limit: {over.used} used, {over.most} allowed"
+        findings.append(Finding("over_limit", over.host.id, text))
     for host in snapshot.hosts:
         if (why := snapshot.why_unplannable(host)) is not None:
             findings.append(Finding("unplannable", host.id, f"{why}; it is neither source nor target"))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 
+from cluster.config.settings import ConsolidateSettings
 from cluster.guest import Guest
 from cluster.host import Host, PowerState
 from cluster.limits import Limits
 from cluster.plan import Figures, Sleep, Step, Wake
+from cluster.rules import Enforcement
 from cluster.snapshot import Snapshot
 from scheduler.check.load import demand_of, guests_on, overloads, room_of, use_of
-from scheduler.check.rules import count_broken, settled
+from scheduler.check.rules import broken, count_broken, selected, settled
 
 PRICES = {2: 4.0, 3: 1.0, 4: 0.25, 5: 0.0}
 DEFAULT_CURVE = ((0.0, 100.0), (1.0, 300.0))
@@ -21,7 +23,7 @@ DEFAULT_CURVE = ((0.0, 100.0), (1.0, 300.0))
 
 def repair_value(snapshot: Snapshot, placement: Mapping[str, str], limits: Limits) -> float:
     """Broken rules, plus overload as the sum of excess ratios."""
-    excess = sum((ratio - limit for _, _, ratio, limit in overloads(snapshot, placement, limits)), start=0)
+    excess = sum(over.excess for over in overloads(snapshot, placement, limits))
     return count_broken(snapshot, settled(placement)) + float(excess)
 
 
@@ -68,6 +70,50 @@ def watts(snapshot: Snapshot, placement: Mapping[str, str], states: Mapping[str,
             room = float(room_of(host, "cpu") or 0)
             total += watts_of(host, use_of(on[host.id], "cpu") / room if room else 0.0)
     return total
+
+
+def energy_watts(
+    snapshot: Snapshot,
+    placement: Mapping[str, str],
+    asleep: Collection[str],
+    moved: Iterable[Guest],
+    settings: ConsolidateSettings,
+) -> float:
+    """What consolidation lowers, as mean watts over the horizon.
+
+    Hosts that stay on by their curve, `sleep_watts` for those asleep, and the energy of moves and of going to sleep
+    and waking, both at the idle host's draw. Hosts that cannot be planned with are left out: nothing changes there.
+    """
+    on = guests_on(snapshot, placement)
+    total = 0.0
+    for host in snapshot.hosts:
+        if host.id in asleep:
+            share = (host.power.sleep_s + host.power.wake_s) / settings.horizon_s
+            total += host.power.sleep_watts + watts_of(host, 0.0) * share
+        elif snapshot.why_unplannable(host) is None:
+            room = float(room_of(host, "cpu") or 0)
+            total += watts_of(host, use_of(on[host.id], "cpu") / room if room else 0.0)
+        elif host.power.state is PowerState.ASLEEP and host.reachable:
+            total += host.power.sleep_watts
+    return total + sum(guest.memory_mib for guest in moved) / 1024 * settings.move_joules_per_gib / settings.horizon_s
+
+
+def steepest_watts(host: Host) -> float:
+    """Watts that one millicore more can add."""
+    curve, room = host.power.watts or DEFAULT_CURVE, float(room_of(host, "cpu") or 0)
+    if room < 1000:
+        return curve[-1][1] - curve[0][1]
+    slopes = [(high_watts - low_watts) / (high - low) for (low, low_watts), (high, high_watts) in pairwise(curve)]
+    return max([0.0, *map(abs, slopes)]) / room
+
+
+def soft_broken(snapshot: Snapshot, placement: Mapping[str, str]) -> list[tuple[float, int]]:
+    """Return for each soft rule its weight over the guests it selects, and how much of it is broken."""
+    return [
+        (rule.weight / max(1, len(selected(rule.guests, snapshot.guests))), broken(rule, snapshot, settled(placement)))
+        for rule in snapshot.rules
+        if rule.enforcement is Enforcement.SOFT
+    ]
 
 
 def power_states(snapshot: Snapshot, steps: Iterable[Step]) -> dict[str, PowerState]:

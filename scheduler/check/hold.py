@@ -111,5 +111,5 @@ def _why_no_room(step: Migrate, seen: Snapshot, limits: Limits) -> str | None:
             continue
         used = use_of(seen.guests_by_host[target.id], resource)
         if demand_of(guest, resource) and used + demand_of(guest, resource) > most:
-            return f"host {target.id} has no room for {guest.title} any more: {resource} {used} of {float(most):g} used"
+            return f"host {target.id} has no room for {guest.title} any more: {resource} {used} of {most} used"
     return None

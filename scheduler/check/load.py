@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
@@ -53,10 +54,10 @@ def ratio_of(limits: Limits, resource: str) -> Fraction:
     return Fraction(str(ratios.get(resource, 1.0)))
 
 
-def most_of(host: Host, resource: str, limits: Limits) -> Fraction | None:
-    """Return the most of a resource that plans may put on a host."""
+def most_of(host: Host, resource: str, limits: Limits) -> int | None:
+    """Return the most of a resource that plans may put on a host, in whole units, as all demands are."""
     whole = room_of(host, resource)
-    return None if whole is None else whole * ratio_of(limits, resource)
+    return None if whole is None else floor(whole * ratio_of(limits, resource))
 
 
 def use_of(guests: Iterable[Guest], resource: str) -> int:
@@ -72,26 +73,27 @@ def guests_on(snapshot: Snapshot, placement: Mapping[str, str]) -> dict[str, lis
     return on
 
 
-def overloads(
-    snapshot: Snapshot, placement: Mapping[str, str], limits: Limits
-) -> Iterator[tuple[Host, str, Fraction, Fraction]]:
-    """Yield (host, resource, use ratio, limit ratio) wherever a plannable host is over a limit."""
+@dataclass(frozen=True, slots=True)
+class Overload:
+    """A resource of a host used over its limit; `excess` is what is over it, as a ratio of the host's room."""
+
+    host: Host
+    resource: str
+    used: int
+    most: int
+    excess: Fraction
+
+
+def overloads(snapshot: Snapshot, placement: Mapping[str, str], limits: Limits) -> Iterator[Overload]:
+    """Yield every overload of a plannable host. No room at all counts as one unit of it, so that ratios stay finite."""
     on = guests_on(snapshot, placement)
     for host in snapshot.hosts:
         if snapshot.why_unplannable(host) is not None:
             continue
         for resource in RESOURCES:
-            whole = room_of(host, resource)
+            whole, most = room_of(host, resource), most_of(host, resource, limits)
             used = use_of(on[host.id], resource)
-            if whole is None or used <= whole * ratio_of(limits, resource):
+            if whole is None or most is None or used <= most:
                 continue
-            ratio = used / whole if whole else Fraction(used)
-            yield host, resource, ratio, ratio_of(limits, resource)
-
-
-def utilisation(snapshot: Snapshot, placement: Mapping[str, str], host: Host, resource: str) -> Fraction | None:
-    """Return use over room of one host; `None` where it has no room."""
-    whole = room_of(host, resource)
-    if not whole:
-        return None
-    return use_of((g for g in snapshot.guests if placement[g.id] == host.id), resource) / whole
+            unit = Fraction(1, 1000) if resource == "vcpus" else Fraction(1)
+            yield Overload(host, resource, used, most, (used - most) / max(whole, unit))

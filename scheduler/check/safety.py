@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
 
 from cluster.limits import Limits
 from cluster.plan import Migrate, Step
@@ -51,8 +50,8 @@ def unsafe_room(
             gives = {one: demand_of(guests[move.guest], resource) for one, move in departures.items()}
             needs = {one: [earlier for earlier in ancestors[one] if earlier in gives] for one in takes}
             worst = start + greatest_closure(takes, gives, needs)
-            if worst > max(most, Fraction(start)):
-                yield f"host {host.id} may be overfilled in {resource}: {worst} at worst, {float(most):g} allowed"
+            if worst > max(most, start):
+                yield f"host {host.id} may be overfilled in {resource}: {worst} at worst, {most} allowed"
 
 
 def greatest_closure(takes: Mapping[str, int], gives: Mapping[str, int], needs: Mapping[str, Sequence[str]]) -> int:

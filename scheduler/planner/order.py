@@ -7,7 +7,7 @@ ordered is left out, with the reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cluster.limits import Resource
 from cluster.problem import MoveLimit, Problem, TogetherInCell, WithinCellsOf
@@ -103,11 +103,15 @@ class _Search:
         self._open_groups = (self._open_groups | set(self._groups_of.get(move.guest, ()))) & pending_groups
 
     def _next_parking(self) -> Move | None:
-        """Find a guest to park, the smallest first, so that some other waiting move can go."""
+        """Find a guest to park, the smallest first, so that some other waiting move can go.
+
+        Where none alone makes room enough, one is parked that makes a part of it.
+        """
         most = self._problem.max_moves
         if most is not None and len(self._moves) + len(self.pending) + 1 > most:
             return None
         memory = {guest.id: guest.memory_demand_mib for guest in self._problem.snapshot.guests}
+        part: Move | None = None
         for guest in sorted(self.pending, key=lambda guest: (memory[guest], guest)):
             if guest in self._parked or not self._may_move_once_more(guest):
                 continue
@@ -117,7 +121,15 @@ class _Search:
                 if host in (move.source, move.target) or not self._feasible(parking):
                     continue
                 if (freed := self._frees(parking)) is not None:
-                    return Move(guest, move.source, host, parking=True, makes_room_for=freed)
+                    return replace(parking, makes_room_for=freed)
+                part = part or self._makes_part_of_the_room(parking)
+        return part
+
+    def _makes_part_of_the_room(self, parking: Move) -> Move | None:
+        """Return the parking when another guest waits to come to the host that it leaves."""
+        for guest, move in sorted(self.pending.items()):
+            if guest != parking.guest and move.target == parking.source:
+                return replace(parking, makes_room_for=guest)
         return None
 
     def _may_move_once_more(self, guest: str) -> bool:

@@ -10,14 +10,18 @@ from cluster.plan import Migrate
 
 
 def makespan_s(steps: Sequence[Migrate], settings: MigrationSettings) -> float:
-    """Return the time from first start to last end when each step starts as soon as its turn and the limits allow."""
+    """Return the time from first start to last end when each step starts as soon as its turn and the limits allow.
+
+    What a host takes to wake or to go to sleep is not counted.
+    """
     waiting, clock_s = list(steps), 0.0
+    migrations = {step.id for step in steps}
     running: list[tuple[float, str, tuple[tuple[str, str], tuple[str, str]]]] = []
     done: set[str] = set()
     busy: dict[tuple[str, str], int] = {}
     while waiting or running:
         for step in list(waiting):
-            if len(running) >= settings.per_cluster or not set(step.after) <= done:
+            if len(running) >= settings.per_cluster or not set(step.after) & migrations <= done:
                 continue
             ends = (("out", step.source), ("in", step.target))
             if busy.get(ends[0], 0) >= settings.out_per_host or busy.get(ends[1], 0) >= settings.in_per_host:

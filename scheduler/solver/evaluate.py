@@ -112,6 +112,18 @@ class Objective:
         """Return the value of a placement by ids; guests not named stay where they are."""
         return evaluate(self._instance, self._instance.place_of(placement))
 
+    def is_valid(self, placement: Mapping[str, str]) -> bool:
+        """Tell whether a placement by ids breaks no constraint."""
+        return why_not_valid(self._instance, self._instance.place_of(placement)) is None
+
+    def asleep(self, placement: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the hosts that sleep in a placement by ids, as its value counts them."""
+        sleep = self._instance.goal.sleep
+        if sleep is None:
+            return ()
+        asleep = sleep.derive(self._instance.place_of(placement))
+        return tuple(host for host, sleeps in zip(self._instance.host_ids, asleep.tolist(), strict=True) if sleeps)
+
     def floats(self, placement: Mapping[str, str]) -> dict[str, float]:
         """Return the tiers of a plan by name, as `tier_floats` has them."""
         return tier_floats(self._instance, self(placement))

@@ -1,0 +1,112 @@
+"""Laws of the migration estimate: what an idle guest costs, and that more of anything bad is never better."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cluster.guest import Dirty, Guest, MigrationPolicy, Usage
+from cluster.host import Host
+from cluster.migration.compatibility import why_cannot_run
+from cluster.migration.estimate import MBIT_PER_MIB, SETUP_S, estimate_migration, link_mbit_s
+
+
+IDLE = Dirty(0.0)
+
+
+def guest(memory_mib: int = 8192, dirty: Dirty = IDLE, downtime_ms: int = 300) -> Guest:
+    """A guest whose memory is all in use."""
+    return Guest("g", "a", 2, memory_mib, Usage(100), dirty=dirty, migration=MigrationPolicy(downtime_ms))
+
+
+guests = st.builds(
+    guest,
+    st.integers(64, 65536),
+    st.builds(Dirty, st.floats(0, 4000), st.just(1.0), st.none() | st.floats(0, 65536)),
+    st.integers(1, 3000),
+)
+links = st.floats(100, 40000)
+
+
+@given(st.integers(64, 65536), links)
+def test_an_idle_guest_costs_its_memory_over_the_bandwidth(memory_mib: int, mbit_s: float) -> None:
+    """Nothing is sent twice."""
+    cost = estimate_migration(guest(memory_mib), mbit_s, 50)
+    assert cost.mib == memory_mib
+    assert cost.seconds == pytest.approx(SETUP_S + memory_mib * MBIT_PER_MIB / mbit_s, abs=0.1)
+    assert (cost.converges, cost.note) == (0.99, "")
+
+
+@given(guests, links, st.floats(0, 4000))
+def test_more_dirty_is_never_faster_nor_likelier(one: Guest, mbit_s: float, more: float) -> None:
+    """Time, memory sent and doubt only grow with the dirty rate, also where it stops converging."""
+    busier = replace(one, dirty=replace(one.dirty, mib_s=(one.dirty.mib_s or 0) + more))
+    calm, busy = (estimate_migration(each, mbit_s, 50) for each in (one, busier))
+    assert calm.seconds <= busy.seconds
+    assert calm.mib <= busy.mib
+    assert calm.converges >= busy.converges
+
+
+@given(guests, links)
+def test_downtime_keeps_to_what_is_allowed_where_it_converges(one: Guest, mbit_s: float) -> None:
+    """The last pass fits into the allowed downtime, or the estimate says that it never will."""
+    cost = estimate_migration(one, mbit_s, 50)
+    assert cost.downtime_ms <= max(1, one.migration.max_downtime_ms) or cost.converges == 0
+
+
+def test_what_fits_not_into_the_downtime_never_converges() -> None:
+    """A guest that dirties as fast as the link carries does not converge, unless the hot set is small enough."""
+    fast = Dirty(mib_s=2000, over_s=1)
+    assert estimate_migration(guest(dirty=fast), 10000, 50).converges == 0
+    assert estimate_migration(guest(dirty=replace(fast, hot_mib=2048)), 10000, 50).converges == 0
+    small = estimate_migration(guest(dirty=replace(fast, hot_mib=300)), 10000, 50)
+    assert small.converges == 0.99
+    assert small.mib == 8192 + 300
+
+
+def test_an_unknown_rate_says_so_and_is_believed_less() -> None:
+    """The default is assumed, named in a note."""
+    cost = estimate_migration(guest(dirty=Dirty()), 10000, 50)
+    assert cost.note == "unknown dirty rate, 50 MiB/s assumed"
+    known = estimate_migration(guest(dirty=Dirty(50.0)), 10000, 50)
+    assert (cost.mib, cost.seconds) == (known.mib, known.seconds)
+    assert 0 < cost.converges < known.converges
+
+
+def test_only_memory_in_use_is_sent() -> None:
+    """Memory never touched costs nothing; a use above the maximum is not believed."""
+    one = guest()
+    assert estimate_migration(replace(one, usage=Usage(0, memory_mib=1024)), 10000, 50).mib == 1024
+    assert estimate_migration(replace(one, usage=Usage(0, memory_mib=99999)), 10000, 50).mib == 8192
+
+
+def test_the_slower_end_and_the_cap_limit_the_link() -> None:
+    """The migration link counts, else the network, else the assumed default; never more than the configured cap."""
+    fast, slow, plain = Host("f", 1, 1, migration_mbit_s=25000), Host("s", 1, 1, net_mbit_s=1000), Host("p", 1, 1)
+    assert link_mbit_s(fast, slow, None, 10000) == 1000
+    assert link_mbit_s(fast, plain, None, 10000) == 10000
+    assert link_mbit_s(fast, fast, None, 10000) == 25000
+    assert link_mbit_s(fast, fast, 500, 10000) == 500
+
+
+@pytest.mark.parametrize(
+    ("need", "offer", "why"),
+    [
+        ({"cpu_model": "v3"}, {"cpu_models": ("v2",)}, "no CPU model v3"),
+        ({"machine": "q35"}, {"machines": ("pc",)}, "no machine type q35"),
+        ({"storage": ("ceph", "nfs")}, {"storage": ("ceph",)}, "does not reach storage nfs"),
+        ({"networks": ("prod",)}, {"networks": ()}, "does not reach network prod"),
+    ],
+)
+def test_a_host_that_lacks_what_a_guest_needs_cannot_run_it(
+    need: dict[str, object], offer: dict[str, object], why: str
+) -> None:
+    """The sentence names what is missing; unknown offers reach everything, and no need asks for nothing."""
+    needy = Guest("g", "a", 1, 1, Usage(0), **need)  # type: ignore[arg-type]
+    host = Host("h", 1, 1, **offer)  # type: ignore[arg-type]
+    assert why in (why_cannot_run(needy, host) or "")
+    assert why_cannot_run(needy, Host("h", 1, 1)) is None
+    assert why_cannot_run(guest(), host) is None
