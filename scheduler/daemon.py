@@ -99,7 +99,8 @@ class Daemon:
         try:
             job.run()
         except UnreachableError as error:
-            self._note(job.name, f"{error}; not acting until it is back")
+            # The same loss reads differently from call to call (refused, closed, no answer): it is said once.
+            self._note(job.name, f"{error}; not acting until it is back", type(error).__name__)
         except TrimtabError as error:
             self._note(job.name, str(error))
         except Exception as error:  # a defect in one job must not stop the watching of running migrations
@@ -109,10 +110,11 @@ class Daemon:
             if self._trouble.pop(job.name, None) is not None and not self._trouble:
                 self._say("all is well again")
 
-    def _note(self, job: str, text: str) -> None:
-        if text not in self._trouble.values():
+    def _note(self, job: str, text: str, kind: str = "") -> None:
+        """Say what is wrong with a job, unless a job is in trouble of the same kind (the text, where none is given)."""
+        if (kind or text) not in self._trouble.values():
             self._say(text)
-        self._trouble[job] = text
+        self._trouble[job] = kind or text
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGTERM:

@@ -93,11 +93,13 @@ class Loop:
             self._unreachable = dict(self.parts.fleet.collect())
 
     def tick(self) -> None:
-        """Carry out commands, then let the runner do one pass."""
+        """Carry out commands, then let the runner do one pass. Without leadership, only make sure of the store."""
         with self._acting:
-            if (lease := self.leadership.lease) is not None:
-                for command in self.parts.store.take_commands():
-                    self._listener(carry_out(command, self.parts.store, self.runner, self.view(None), lease.token))
+            if (lease := self.leadership.lease) is None:
+                self.parts.store.ping()
+                return
+            for command in self.parts.store.take_commands():
+                self._listener(carry_out(command, self.parts.store, self.runner, self.view(None), lease.token))
             for event in self.runner.tick():
                 self._note_power(event)
                 if event.kind is not EventKind.PROGRESS:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -249,9 +250,12 @@ class ClusterUnderTest:
         self.wait(lambda: self.rests() and self.moves(), seconds, f"rest; guests by host: {self.counts()}")
 
     def rests(self) -> bool:
-        """Whether the daemon's last cycle looked at the whole cluster and found it even."""
-        status = self.status()
-        return bool(status) and status.get("plan") is None and "under the threshold" in str(status.get("sentence"))
+        """Whether the daemon's last cycle looked at the cluster as it is since the last step, and found it even."""
+        status, journal = self.status(), self.journal()
+        if not status or self.store.active_plan() is not None:
+            return False
+        said_at = datetime.fromisoformat(str(status["at"]))
+        return "under the threshold" in str(status["sentence"]) and not (journal and said_at <= journal[-1].at)
 
     def wait_for_migration(self, seconds: float = 40, ratio: float = 0.0) -> Any:
         """Return the first step found running with some of its memory sent."""
