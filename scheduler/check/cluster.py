@@ -20,17 +20,28 @@ class Finding:
     text: str
 
 
+_BROKEN = {"anti_affinity": "pair% together", "affinity": "pair% apart", "spread": "cell% missing"}
+_UNITS = {
+    "cpu": "millicores",
+    "vcpus": "virtual CPUs",
+    "network": "Mbit/s",
+    "disk": "MiB/s",
+}
+"""Units of resources; of the others MiB."""
+
+
 def check_cluster(snapshot: Snapshot, limits: Limits) -> list[Finding]:
     """Return everything broken in the snapshot, rules first, then overload, then hosts that cannot be planned with."""
     placement = {guest.id: guest.host for guest in snapshot.guests}
     findings = []
     for rule in snapshot.rules:
         if rule.enforcement is not Enforcement.SOFT and (count := broken(rule, snapshot, settled(placement))):
-            unit = {"anti_affinity": "pairs together", "affinity": "pairs apart", "spread": "cells missing"}
-            text = f"{rule.title} is broken: {count} {unit.get(rule.kind, 'guests')}"
+            what = _BROKEN.get(rule.kind, "guest%").replace("%", "" if count == 1 else "s")
+            text = f"{rule.title} is broken: {count} {what}"
             findings.append(Finding("broken_rule", rule.title, text))
     for over in overloads(snapshot, placement, limits):
-        text = f"host {over.host.id} is over its {over.resource} limit: {over.used} used, {over.most} allowed"
+        text = f"host {over.host.id} is over its {over.resource} limit: "
+        text += f"{over.used} {_UNITS.get(over.resource, 'MiB')} used, {over.most} allowed"
         findings.append(Finding("over_limit", over.host.id, text))
     for host in snapshot.hosts:
         if (why := snapshot.why_unplannable(host)) is not None:

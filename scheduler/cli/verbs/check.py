@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from reports.units import count
 from scheduler.check import Finding, check_cluster
 from scheduler.cli.arguments import read_snapshot
 from scheduler.cli.context import Context
@@ -46,6 +47,6 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 def _text(findings: list[Finding], hosts: int, guests: int, rules: int) -> str:
     broken = sum(finding.code in _BROKEN for finding in findings)
-    head = f"{hosts} hosts, {guests} guests, {rules} rules: "
+    head = f"{count(hosts, 'host')}, {count(guests, 'guest')}, {count(rules, 'rule')}: "
     head += f"{broken} broken" if broken else "all rules and limits hold"
     return "\n".join([head, *(f"  {finding.text}" for finding in findings)])
