@@ -18,6 +18,7 @@ from cluster.config.settings import Settings
 from cluster.errors import UnreachableError
 from cluster.plan import Plan, PlanRecord, Sleep, Step, StepState, Wake
 from cluster.snapshot import Snapshot
+from cluster.store.protocol import Lease
 from executors.events import Event, EventKind
 from executors.runner import PlanRunner
 from scheduler.commands import carry_out
@@ -93,10 +94,9 @@ class Loop:
             self._unreachable = dict(self.parts.fleet.collect())
 
     def tick(self) -> None:
-        """Carry out commands, then let the runner do one pass. Without leadership, only make sure of the store."""
+        """Carry out commands, then let the runner do one pass. Only the leader does."""
         with self._acting:
-            if (lease := self.leadership.lease) is None:
-                self.parts.store.ping()
+            if (lease := self._lease()) is None:
                 return
             for command in self.parts.store.take_commands():
                 self._listener(carry_out(command, self.parts.store, self.runner, self.view(None), lease.token))
@@ -115,8 +115,14 @@ class Loop:
 
     def publish(self) -> None:
         """Tell `trimtab status` how things are. Only the leader does."""
-        if self.leadership.lease is not None:
+        if self._lease() is not None:
             self.parts.store.put_status(json.dumps(self.status()), STATUS_TTL_S)
+
+    def _lease(self) -> Lease | None:
+        """Return the lease while it is ours. Who has lost it with the store must not take that for peace: it raises."""
+        if (lease := self.leadership.lease) is None:
+            self.parts.store.ping()
+        return lease
 
     # -- what people ask for -----------------------------------------------------------------------------------------
     def stop_starting(self) -> None:

@@ -15,7 +15,7 @@ from tests.lab.cluster_under_test import ClusterUnderTest, starts_of_steps
 from tests.lab.conftest import MakeCluster
 from tests.lab.lab import Lab
 from tests.lab.redis import LabRedis
-from tests.lab.spreading import discontinuous, memories, not_alone
+from tests.lab.spreading import boot, discontinuous, memories, not_alone
 
 pytestmark = pytest.mark.lab
 
@@ -25,7 +25,8 @@ ONE_AT_A_TIME = {"mbit_s": 84.0, "out_per_host": 1, "in_per_host": 1, "per_clust
 def three_guests(lab: Lab) -> None:
     """Three guests on lab-1 that take some seconds each to move at the cap of `ONE_AT_A_TIME`."""
     for number in range(1, 4):
-        lab.guest(f"web-{number}", "lab-1", memory_mib=320, filled_mib=40)
+        lab.guest(f"web-{number}", "lab-1", memory_mib=320, filled_mib=40, start=False)
+    boot(lab)
 
 
 @pytest.mark.parametrize("end", ["source", "target"])
@@ -71,7 +72,8 @@ def test_a_migration_whose_qemu_is_killed_has_failed_and_work_goes_on(
 def test_a_hung_qemu_stops_no_others_figures_and_is_not_moved(lab: Lab, make_cluster: MakeCluster) -> None:
     """The agent goes on reporting the others, freshly; the daemon spreads them, and lets the hung guest alone."""
     for number in range(1, 5):
-        lab.guest(f"web-{number}", "lab-1", memory_mib=320, cpu_millicores=40)
+        lab.guest(f"web-{number}", "lab-1", memory_mib=320, cpu_millicores=40, start=False)
+    boot(lab)
     hung = lab.guests["web-1"]
     cluster = make_cluster()
     cluster.start_agents()
@@ -97,18 +99,23 @@ def test_a_hung_qemu_stops_no_others_figures_and_is_not_moved(lab: Lab, make_clu
     assert not_alone(lab) == []
 
 
-def test_while_redis_is_gone_nothing_is_done(lab: Lab, lab_redis: LabRedis, make_cluster: MakeCluster) -> None:
+@pytest.mark.parametrize("how", ["killed", "hangs"])
+def test_while_redis_is_gone_nothing_is_done(
+    lab: Lab, lab_redis: LabRedis, make_cluster: MakeCluster, how: str
+) -> None:
     """One clear line, no acting on what is not known; when it is back the daemon goes on by itself."""
     for number, host in enumerate(lab.hosts, 1):
-        lab.guest(f"web-{number}", host.name, memory_mib=320)
+        lab.guest(f"web-{number}", host.name, memory_mib=320, start=False)
+    boot(lab)
     cluster = make_cluster()
     cluster.start_agents()
     cluster.start_daemon()
     cluster.wait(cluster.rests, 30, "an even cluster at rest")
     lines = len(cluster.lines)
-    lab_redis.kill()
+    lab_redis.kill() if how == "killed" else lab_redis.pause()
     for number in range(4, 7):
-        lab.guest(f"web-{number}", "lab-1", memory_mib=320)
+        lab.guest(f"web-{number}", "lab-1", memory_mib=320, start=False)
+    boot(lab)
     time.sleep(2 * cluster.interval_s)
     said = [line for line in cluster.lines[lines:] if not line.startswith("agent") and "spread over" not in line]
     assert len(said) == 1, said
@@ -119,7 +126,7 @@ def test_while_redis_is_gone_nothing_is_done(lab: Lab, lab_redis: LabRedis, make
     assert (verb.returncode, verb.stdout, len(verb.stderr.splitlines())) == (3, "", 1), verb
 
     before = memories(lab)
-    lab_redis.start()
+    lab_redis.start() if how == "killed" else lab_redis.resume()
     cluster.wait_for_line("all is well again", 30, after=lines)
     cluster.wait(lambda: cluster.moves() and cluster.rests(), 60, "the new guests spread")
     assert cluster.counts() == {"lab-1": 2, "lab-2": 2, "lab-3": 2}
@@ -130,8 +137,9 @@ def test_while_redis_is_gone_nothing_is_done(lab: Lab, lab_redis: LabRedis, make
 def test_a_host_cut_off_is_neither_source_nor_target(lab: Lab, make_cluster: MakeCluster) -> None:
     """`status` says so, its guest stays, the other hosts are balanced without it, and later it is used again."""
     for number in range(1, 4):
-        lab.guest(f"web-{number}", "lab-1", memory_mib=320)
-    lab.guest("lonely", "lab-3", memory_mib=320)
+        lab.guest(f"web-{number}", "lab-1", memory_mib=320, start=False)
+    lab.guest("lonely", "lab-3", memory_mib=320, start=False)
+    boot(lab)
     cluster = make_cluster(changes={"collect": {"stale_s": 4.0}})
     cluster.start_agents()
     before = memories(lab)

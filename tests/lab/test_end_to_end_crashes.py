@@ -10,7 +10,7 @@ from cluster.plan import PlanState
 from tests.lab.cluster_under_test import ClusterUnderTest, starts_of_steps
 from tests.lab.conftest import MakeCluster
 from tests.lab.lab import Lab
-from tests.lab.spreading import discontinuous, memories, not_alone
+from tests.lab.spreading import boot, discontinuous, memories, not_alone
 
 pytestmark = pytest.mark.lab
 
@@ -56,7 +56,8 @@ def test_a_daemon_killed_at_any_point_is_followed_by_one_that_finishes(
 ) -> None:
     """No guest doubled, no step begun twice, the plan finished or made anew, every guest's memory whole."""
     for number in range(1, 4):
-        lab.guest(f"web-{number}", "lab-1", memory_mib=320, filled_mib=40)
+        lab.guest(f"web-{number}", "lab-1", memory_mib=320, filled_mib=40, start=False)
+    boot(lab)
     cluster = make_cluster(changes={"migration": ONE_AT_A_TIME, "collect": {"stale_s": 20.0}})
     cluster.start_agents()
     before = memories(lab)
