@@ -92,7 +92,7 @@ def goal(value: TierValue) -> str:
     if value.gap <= _PROVEN:
         return f"{said}; proven best"
     bound = f"no plan can get below {shown(value.bound)}"
-    if value.before - value.bound > 1e-12:
+    if value.after < value.before and value.gap < 1:
         return f"{said}; {bound}: at least {units.percent(1 - value.gap)} of the possible gain"
     return f"{said}; {bound}"
 

@@ -108,7 +108,8 @@ def _proof(search: Search) -> str:
     gap = next((value.gap for value in values if value.gap > 0), 0.0)
     if not gap:
         return "proven optimal but for the memory moved"
-    return f"proven within {max(1, math.ceil(gap * 100))} %"
+    # Repair may cost more of the goal than there was to gain: a percentage of that says nothing.
+    return f"proven within {max(1, math.ceil(gap * 100))} %" if gap < 1 else "not proven best"
 
 
 def _why_nothing(search: Search) -> str:
@@ -122,7 +123,9 @@ def _why_nothing(search: Search) -> str:
         )
     if value.left:
         parts.append(f"{_count(value.left, 'guest')} cannot leave the drained hosts")
-    if instance.goal.tier == "balance":
+    if instance.goal.tier == "balance" and not len(instance.goal.hosts):
+        parts.append("no host can take guests now")
+    elif instance.goal.tier == "balance":
         rms, threshold = instance.goal.rms(search.imbalance(instance.home)), instance.goal.rms_threshold
         if search.resting:
             under = f"is under the threshold {threshold:g} of level {instance.problem.level}"
@@ -143,7 +146,7 @@ def _no_better(search: Search) -> str:
 def _impossible(search: Search, blamed: tuple[str, ...]) -> str:
     names = ", ".join(blamed)
     if names:
-        return f"hard rules cannot hold within limits and other rules: {names}"
+        return f"hard rules cannot hold; in the way: {names}"
     return "hard rules do not hold, and no placement was found in which they do"
 
 

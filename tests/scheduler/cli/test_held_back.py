@@ -95,7 +95,7 @@ def test_hosts_that_are_not_heard_of_are_not_acted_on(seen_long_ago: Call, store
     ended = seen_long_ago("drain", "a")
     assert (ended.status, ended.out) == (1, "")
     assert ended.err == (
-        "trimtab: host a is marked, but not emptied: 3 of 3 hosts are stale or unreachable (a, b, c): "
+        "trimtab: host a is marked, but not emptied: 4 of 4 hosts are stale or unreachable (a, b, c, ...): "
         "the figures cannot be trusted\n"
     )
     assert store.plans(5) == ()
