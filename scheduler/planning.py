@@ -213,11 +213,18 @@ def _not_moved(problem: Problem, ordering: Ordering) -> tuple[NotMoved, ...]:
         if guest.id in problem.why_fixed:
             listed[guest.id] = NotMoved(guest.id, *problem.why_fixed[guest.id])
         elif guest.host in drained and guest.id not in moving | set(listed):
-            elsewhere = problem.allowed[guest.id] - drained
-            code = "no_room" if elsewhere else "incompatible"
-            text = "no other host has room for it within limits and rules" if elsewhere else "no other host can run it"
+            code, text = _why_left(problem, len(ordering.moves), bool(problem.allowed[guest.id] - drained))
             listed[guest.id] = NotMoved(guest.id, code, f"{guest.title} stays on {guest.host}: {text}")
     return tuple(listed[guest] for guest in sorted(listed))
+
+
+def _why_left(problem: Problem, moves: int, could_go: bool) -> tuple[str, str]:
+    """Return (code, sentence) for a guest that is left on a drained host, movable though it is."""
+    if not could_go:
+        return "incompatible", "no other host can run it"
+    if problem.max_moves is not None and moves >= problem.max_moves:
+        return "cap_reached", f"the plan has its most moves already ({problem.max_moves})"
+    return "no_room", "no other host has room for it within limits and rules"
 
 
 def _plan_id(snapshot: Snapshot, request: PlanRequest) -> str:
