@@ -48,7 +48,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Migrate:
-    """Live-migrate a guest. `parking`: a stop on the way, its final move follows in the same plan."""
+    """Live-migrate a guest. `parking`: a stop on the way, its final move follows in the same plan.
+
+    `guest_memory_mib` and `guest_vcpus` are what the guest had when the plan was made, so that a resized one is found.
+    """
 
     id: str
     guest: str
@@ -60,6 +63,8 @@ class Migrate:
     after: tuple[str, ...] = ()
     parking: bool = False
     gain_share: float = 0.0
+    guest_memory_mib: int | None = None
+    guest_vcpus: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

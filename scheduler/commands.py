@@ -53,6 +53,8 @@ def _apply(command: Command, store: Store, runner: PlanRunner, view: View, token
 
 
 def _abort(command: Command, store: Store, runner: PlanRunner, view: View, token: int) -> str:
+    if store.active_plan() is None:
+        return "nothing is under way"
     runner.abort(f"aborted by {command.by}")
     return "stopping what runs, starting nothing more"
 
@@ -62,7 +64,7 @@ def _why_not(plan: Plan, store: Store, view: View) -> str | None:
         return f"plan {active.plan.id} is under way"
     if view.store_problems:
         return f"the store is not safe for a journal: {view.store_problems[0]}"
-    return why_no_action(view) or why_plan_no_longer_holds(plan, None, view.snapshot, view.settings.limits, view.now)
+    return why_no_action(view) or why_plan_no_longer_holds(plan, view.snapshot, view.settings.limits, view.now)
 
 
 COMMANDS: dict[str, Handler] = {"approve": _approve, "reject": _reject, "apply": _apply, "abort": _abort}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cluster.config.settings import Mode, Settings, WindowKind
+from cluster.host import PowerState
 from cluster.plan import Plan, PlanRecord, StepState
 from cluster.snapshot import Snapshot
 from scheduler.windows import any_open
@@ -53,6 +54,11 @@ def why_not_act(view: View, plan: Plan) -> str | None:
         if (why := check(view, plan)) is not None:
             return why
     return None
+
+
+def why_not_propose(view: View, plan: Plan) -> str | None:
+    """Say why a plan is not even put up for approval."""
+    return _least_gain(view, plan) or _most_moves(view, plan)
 
 
 def frozen_guests(view: View, unresolved: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -106,13 +112,24 @@ def _blackout(view: View) -> str | None:
 
 def _stale_hosts(view: View) -> str | None:
     hosts = view.snapshot.hosts
-    stale = [host.id for host in hosts if not host.reachable or view.snapshot.is_stale(host)]
     if not hosts:
         return "no host has reported"
-    if len(stale) > view.settings.gate.stale_hosts_ratio * len(hosts):
+    asleep = _asleep(view)
+    stale = [host.id for host in hosts if not host.reachable or view.snapshot.is_stale(host)]
+    # A host that is silent for long has no report left, and counts all the same.
+    stale += [one.id for one in view.settings.hosts if one.id not in view.snapshot.host_by_id]
+    stale = [one for one in stale if one not in asleep]
+    known = len(({host.id for host in hosts} | {one.id for one in view.settings.hosts}) - asleep)
+    if len(stale) > view.settings.gate.stale_hosts_ratio * known:
         named = ", ".join(stale[:3]) + (", ..." if len(stale) > 3 else "")
-        return f"{len(stale)} of {len(hosts)} hosts are stale or unreachable ({named}): the figures cannot be trusted"
+        return f"{len(stale)} of {known} hosts are stale or unreachable ({named}): the figures cannot be trusted"
     return None
+
+
+def _asleep(view: View) -> set[str]:
+    """Hosts that are silent for a good reason: known to be asleep or off, or put to sleep by us."""
+    silent = {host.id for host in view.snapshot.hosts if host.power.state in (PowerState.ASLEEP, PowerState.OFF)}
+    return silent | {flag.removeprefix("power:") for flag in view.flags if flag.startswith("power:")}
 
 
 def _quiet_start(view: View) -> str | None:

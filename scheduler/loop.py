@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cluster.clock import Clock
-from cluster.config.settings import Settings
+from cluster.config.settings import Mode, Settings
 from cluster.errors import UnreachableError
 from cluster.plan import Plan, PlanRecord, Sleep, Step, StepState, Wake
 from cluster.snapshot import Snapshot
@@ -59,6 +59,7 @@ class Loop:
         self._started_at = clock.now()
         self._unreachable: dict[str, str] = {}
         self._acting = threading.Lock()
+        self._finishing = False
         self.leadership = Leadership(parts.store, holder, settings.scheduler.lease_s, clock)
         self.runner = PlanRunner(
             parts.store,
@@ -69,6 +70,7 @@ class Loop:
             self._last_look,
             lambda: why_no_action(self._bare_view()),
             lambda: self.leadership.lease,
+            why_not_adopt=self._why_not_adopt,
         )
         self.cycle_once = Cycle(parts.store, self.leadership, self.runner, self.view)
 
@@ -108,6 +110,8 @@ class Loop:
     def cycle(self) -> None:
         """See, plan, act; say what came of it when it is news."""
         with self._acting:
+            if self._finishing:
+                return
             sentence = self.cycle_once.run()
         if sentence != self.sentence:
             self._listener(sentence)
@@ -126,8 +130,9 @@ class Loop:
 
     # -- what people ask for -----------------------------------------------------------------------------------------
     def stop_starting(self) -> None:
-        """Finish what runs and start nothing more."""
-        self.runner.stop_starting()
+        """Finish what runs and start nothing more, no new plan either."""
+        self._finishing = True
+        self.runner.wind_up()
 
     def abort(self) -> None:
         """Stop what runs, where that is safe."""
@@ -186,9 +191,15 @@ class Loop:
         )
 
     def _last_look(self, plan: Plan, step: Step) -> str | None:
-        return why_not_now(
-            plan, step, self.see(self.parts.store.active_plan()), self.settings.limits, self._clock.now()
-        )
+        record = self.parts.store.active_plan()
+        if record is None or record.plan.id != plan.id:
+            return f"plan {plan.id} is not under way any more"
+        under_way = [move for move in plan.migrations if record.step_state(move.id) is StepState.RUNNING]
+        return why_not_now(plan, step, self.see(record), self.settings.limits, self._clock.now(), under_way)
+
+    def _why_not_adopt(self) -> str | None:
+        mode = self.settings.scheduler.mode
+        return None if mode is Mode.ACT else f"mode {mode}: what runs is finished, and planned anew"
 
     def _note_power(self, event: Event) -> None:
         """Remember which hosts sleep because we put them to sleep."""

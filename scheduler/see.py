@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
@@ -46,8 +46,9 @@ def build_snapshot(
 
     With `[[hosts]]` configured only those count; a host that never reported is left out, with a warning. `unreachable`
     maps hosts that do not answer now to the reason. A guest of the `active` plan is where its running step began, or
-    where its last step brought it, until a report taken after that says otherwise. Any other guest seen on two hosts is
-    taken where it was seen last, and is not movable meanwhile.
+    where its last step brought it, until a report taken after that says otherwise. A guest seen on two hosts without
+    that, or whose place does not report, is taken where it was seen last, and is not movable meanwhile. A host whose
+    reports come from the future by more than `stale_s` counts as unreachable: they would never grow old.
     """
     by_host = {report.host: report for report in reports}
     configured = {host.id: host for host in settings.hosts} or {one: HostSettings(one) for one in by_host}
@@ -59,9 +60,14 @@ def build_snapshot(
         seen = by_host[one].observation
         warnings += [f"host {one}: {text}" for text in seen.warnings]
         host = merge_host(seen.host, configured[one], settings.reserve, flags)
-        hosts.append(replace(host, measured_at=seen.taken_at, reachable=host.reachable and one not in silent))
+        ahead_s = (seen.taken_at - now).total_seconds()
+        if ahead_s > settings.collect.interval_s:
+            warnings.append(f"host {one}: its clock is {ahead_s:.0f} s ahead of ours: let both follow NTP")
+        answers = one not in silent and ahead_s <= settings.collect.stale_s
+        hosts.append(replace(host, measured_at=seen.taken_at, reachable=host.reachable and answers))
         guests += [(seen.taken_at, guest) for guest in seen.guests]
-    placed, doubled = _place(guests, _moving_from(active), _arrived(active))
+    known = {host.id for host in hosts}
+    placed, doubled = _place(guests, known, _moving_from(active), _arrived(active))
     warnings += [f"guest {placed[guest].title} is seen on two hosts" for guest in doubled]
     kept = tuple(placed[guest] for guest in sorted(placed))
     rules, problems = gather_rules(settings.rules, kept)
@@ -90,13 +96,16 @@ def merge_host(seen: Host, configured: HostSettings, reserve: ReserveSettings, f
     state = seen.power.state
     if (wanted := flags.get(f"power:{seen.id}")) is not None:
         state = PowerState(wanted)
-    memory_reserve = max(reserve.memory_mib, int(seen.memory_mib * reserve.memory_ratio))
+    memory_mib = _either(configured.memory_mib, seen.memory_mib)
+    memory_reserve = max(reserve.memory_mib, int(memory_mib * reserve.memory_ratio))
     reserved = Reserved(
         _either(configured.reserved_cpu_millicores, reserve.cpu_millicores),
-        min(_either(configured.reserved_memory_mib, memory_reserve), max(0, seen.memory_mib - 1)),
+        min(_either(configured.reserved_memory_mib, memory_reserve), max(0, memory_mib - 1)),
     )
     return replace(
         seen,
+        cpu_millicores=_either(configured.cpu_millicores, seen.cpu_millicores),
+        memory_mib=memory_mib,
         reserved=reserved,
         net_mbit_s=_either(configured.net_mbit_s, seen.net_mbit_s),
         disk_mib_s=_either(configured.disk_mib_s, seen.disk_mib_s),
@@ -134,10 +143,11 @@ def _arrived(active: PlanRecord | None) -> dict[str, tuple[str, datetime]]:
 
 def _place(
     seen: Iterable[tuple[datetime, Guest]],
+    known: Collection[str],
     moving_from: Mapping[str, str],
     arrived: Mapping[str, tuple[str, datetime]],
 ) -> tuple[dict[str, Guest], tuple[str, ...]]:
-    """Choose one place for each guest; return the guests and those seen twice without a reason known to us."""
+    """Choose one of the `known` places for each guest; return the guests, and those seen twice unexplained."""
     sightings: dict[str, list[tuple[datetime, Guest]]] = {}
     for taken_at, guest in seen:
         sightings.setdefault(guest.id, []).append((taken_at, guest))
@@ -145,14 +155,17 @@ def _place(
     doubled = []
     for one, found in sightings.items():
         found.sort(key=lambda sighting: (sighting[0], sighting[1].host))
+        place, telling = moving_from.get(one), found
+        if place is None and one in arrived:
+            place, at = arrived[one]
+            telling = [(taken_at, guest) for taken_at, guest in found if taken_at > at]
+            place = telling[-1][1].host if telling else place
         guest = found[-1][1]
-        if one in moving_from:
-            guest = replace(guest, host=moving_from[one])
-        elif one in arrived:
-            target, at = arrived[one]
-            fresh = [other for taken_at, other in found if taken_at > at]
-            guest = fresh[-1] if fresh else replace(guest, host=target)
-        elif len(found) > 1:
+        if place is not None and place in known:
+            guest = replace(guest, host=place)
+        elif place is not None:
+            guest = replace(guest, movable=False, why_not=f"its host {place} does not report")
+        if one not in moving_from and len(telling) > 1:
             doubled.append(one)
             guest = replace(guest, movable=False, why_not="seen on two hosts")
         placed[one] = guest

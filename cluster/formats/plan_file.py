@@ -26,6 +26,7 @@ from cluster.formats.values import (
     choice,
     document_text,
     many,
+    nullable,
     unique,
     whole,
 )
@@ -58,6 +59,8 @@ _STEPS: dict[str, Record[Any]] = {
             "reason": TEXT,
             "gain_share": ANY_NUMBER,
             "estimate": _ESTIMATE,
+            "guest_memory_mib": nullable(WHOLE),
+            "guest_vcpus": nullable(WHOLE),
         },
         renamed={"source": "from", "target": "to"},
         fixed={"kind": "migrate"},

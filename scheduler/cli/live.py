@@ -125,9 +125,7 @@ def refuse_unless_it_holds(context: Context, store: Store, plan: Plan) -> None:
     if (by := store.flags().get("paused")) is not None:
         raise RefusedError(f"paused by {by}: trimtab resume")
     snapshot = look(context, store).snapshot
-    if (
-        why := why_plan_no_longer_holds(plan, None, snapshot, context.settings.limits, context.clock.now())
-    ) is not None:
+    if (why := why_plan_no_longer_holds(plan, snapshot, context.settings.limits, context.clock.now())) is not None:
         raise RefusedError(why)
 
 

@@ -47,6 +47,8 @@ def build_steps(
                 guest_name=guest.name,
                 after=tuple(f"s{earlier + 1}" for earlier in edges[index]),
                 parking=move.parking,
+                guest_memory_mib=guest.memory_mib,
+                guest_vcpus=guest.vcpus,
                 gain_share=round((values[index] - values[index + 1]) / whole, 4) if whole > 0 else 0.0,
             )
         )

@@ -72,6 +72,6 @@ def _here(plan: Plan, context: Context) -> PlanRecord:
     with lead_here(context) as here:
         view = here.view()
         here.refuse_when_held(view)
-        if (why := why_plan_no_longer_holds(plan, None, view.snapshot, view.settings.limits, view.now)) is not None:
+        if (why := why_plan_no_longer_holds(plan, view.snapshot, view.settings.limits, view.now)) is not None:
             raise RefusedError(why)
         return here.carry_out(plan)

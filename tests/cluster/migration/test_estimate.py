@@ -13,7 +13,6 @@ from cluster.host import Host
 from cluster.migration.compatibility import why_cannot_run
 from cluster.migration.estimate import MBIT_PER_MIB, SETUP_S, estimate_migration, link_mbit_s
 
-
 IDLE = Dirty(0.0)
 
 
