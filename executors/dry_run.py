@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cluster.clock import Clock
 from cluster.plan import Migrate, Sleep, Wake
-from executors.protocol import Presence, Progress, Sighting
+from executors.protocol import MayBegin, Presence, Progress, Sighting, always
 
 
 class DryRunMigrationExecutor:
@@ -22,7 +22,7 @@ class DryRunMigrationExecutor:
             return Sighting(Presence.LEAVING, Presence.ARRIVING)
         return Sighting(Presence.ABSENT, Presence.RUNNING)
 
-    def start(self, step: Migrate, limit_mib_s: int) -> None:
+    def start(self, step: Migrate, limit_mib_s: int, may_begin: MayBegin = always) -> None:
         """Begin to pretend."""
         self._began_s[step] = self._clock.monotonic_s()
 

@@ -40,6 +40,11 @@ class Journal:
             )
         return lease.token
 
+    def holds(self, token: int) -> bool:
+        """Tell whether leadership is held now with this very token. For any thread."""
+        lease = self._lease()
+        return lease is not None and lease.token == token
+
     def active(self) -> PlanRecord | None:
         """Return the plan that is active or stopping."""
         return self._store.active_plan()

@@ -19,7 +19,7 @@ from cluster.connections.libvirt_connection import LibvirtConnection, is_remote
 from cluster.errors import HostUnreachableError, RefusedError, StepError, UnreachableError
 from cluster.plan import Migrate
 from executors import libvirt_domain as domains
-from executors.protocol import Presence, Progress, Sighting
+from executors.protocol import MayBegin, Presence, Progress, Sighting, always
 
 if TYPE_CHECKING:
     import libvirt
@@ -101,7 +101,7 @@ class LibvirtMigrationExecutor:
             return False
 
     # -- moving ----------------------------------------------------------------------------------------------------
-    def start(self, step: Migrate, limit_mib_s: int) -> None:
+    def start(self, step: Migrate, limit_mib_s: int, may_begin: MayBegin = always) -> None:
         """Begin the migration after a last check of the target; `RefusedError` when it says no."""
         waiting = self._waiting.get(_key(step))
         if waiting is not None and not waiting.over.is_set():
@@ -109,8 +109,16 @@ class LibvirtMigrationExecutor:
         flags, parameters, to = self._prepare(step, limit_mib_s)
         self._forget_old()
         waiting = self._waiting[_key(step)] = _Waiting(self._clock.monotonic_s())
+
+        def begin(connection: libvirt.virConnect) -> None:
+            domain = connection.lookupByUUIDString(step.guest)
+            # Coming this far may have taken long: a host that hung, a process that was stopped.
+            if not may_begin():
+                raise RefusedError("not begun: it was given up, or another scheduler leads now")
+            domain.migrateToURI3(to, parameters, flags)
+
         threading.Thread(
-            target=self._migrate, args=(step, waiting, flags, parameters, to), name=f"migrate {step.id}", daemon=True
+            target=self._migrate, args=(step, waiting, begin), name=f"migrate {step.id}", daemon=True
         ).start()
         deadline_s = self._clock.monotonic_s() + BEGIN_WAIT_S
         while not waiting.over.wait(0.05) and self._clock.monotonic_s() < deadline_s:
@@ -160,17 +168,14 @@ class LibvirtMigrationExecutor:
             parameters[libvirt.VIR_MIGRATE_PARAM_URI] = f"tcp://[{address}]" if ":" in address else f"tcp://{address}"
         return flags, parameters, to
 
-    def _migrate(self, step: Migrate, waiting: _Waiting, flags: int, parameters: dict[str, Any], to: str) -> None:
+    def _migrate(self, step: Migrate, waiting: _Waiting, begin: Callable[[libvirt.virConnect], None]) -> None:
         """Wait for the source to carry the migration out, on a connection of its own so that nothing else waits."""
         shared = self._connection(step.source)
         longest_s = 2 * self._settings.timeout_s + 600.0
         own = LibvirtConnection(shared.uri, longest_s, self._clock, name=step.source)
         try:
-            own.call(
-                f"migrate the guest to {step.target}",
-                lambda c: c.lookupByUUIDString(step.guest).migrateToURI3(to, parameters, flags),
-            )
-        except (UnreachableError, StepError) as error:
+            own.call(f"migrate the guest to {step.target}", begin)
+        except (UnreachableError, StepError, RefusedError) as error:
             waiting.error = str(error)
         finally:
             own.close()

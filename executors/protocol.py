@@ -6,6 +6,7 @@ step. Every call returns soon: a migration runs on while `poll` is asked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -45,13 +46,22 @@ class Progress:
     error: str = ""
 
 
+MayBegin = Callable[[], bool]
+"""Asked in the last moment before a migration is set going, on any thread. False: it is not, whatever was prepared."""
+
+
+def always() -> bool:
+    """Let every migration begin, for a caller whom nobody can replace meanwhile."""
+    return True
+
+
 class MigrationExecutor(Protocol):
     """Carries out `Migrate` steps. Raises `HostUnreachableError`, `RefusedError` (nothing was begun) or `StepError`."""
 
     def look(self, step: Migrate) -> Sighting:
         """See where the guest is now, on both ends and on every other host that can be asked."""
 
-    def start(self, step: Migrate, limit_mib_s: int) -> None:
+    def start(self, step: Migrate, limit_mib_s: int, may_begin: MayBegin = always) -> None:
         """Begin the migration, with this bandwidth cap (0: none). Return once it is under way."""
 
     def poll(self, step: Migrate) -> Progress:

@@ -24,7 +24,7 @@ from cluster.plan import Migrate, Plan, PlanRecord, PlanState, Sleep, Step, Step
 from cluster.store.protocol import Lease, Store
 from executors.events import Event, EventKind
 from executors.journal import Journal
-from executors.protocol import LeavesBehind, MigrationExecutor, PowerExecutor, Progress
+from executors.protocol import LeavesBehind, MayBegin, MigrationExecutor, PowerExecutor, Progress
 from executors.slots import limit_mib_s, why_no_slot
 from executors.watch import MigrationWatch, Seen
 
@@ -35,7 +35,8 @@ class PlanRunner:
     """Carries out the store's active plan, one short pass per `tick`.
 
     `last_look` is a step's own look at the world (a sentence refuses the step); `may_act` says why nothing may be
-    started now (kill switch, pause, blackout); `lease` is the leadership held by this process's own clock.
+    started now (kill switch, pause, blackout); `lease` is the leadership held by this process's own clock;
+    `why_not_adopt` says why a plan that another process began is only finished, not gone on with.
     An unclear outcome is looked at again for `settle_s` before it is `unresolved`, a bad one for `confirm_s`.
     """
 
@@ -50,6 +51,7 @@ class PlanRunner:
         may_act: Callable[[], str | None],
         lease: Callable[[], Lease | None],
         *,
+        why_not_adopt: Callable[[], str | None] = lambda: None,
         settle_s: float = 60.0,
         confirm_s: float = 3.0,
     ) -> None:
@@ -60,19 +62,29 @@ class PlanRunner:
         self._settings = settings
         self._last_look = last_look
         self._may_act = may_act
+        self._why_not_adopt = why_not_adopt
         self._watch = MigrationWatch(migrations, clock, settings.timeout_s, settle_s, confirm_s)
         self._power_since_s: dict[str, float] = {}
         self._seen: tuple[str, int] | None = None
+        self._began = ""
+        self._to_begin: set[tuple[str, str]] = set()
+        self._closing = ""
         self._wish_stop = ""
         self._wish_abort = ""
         self._held = ""
         self._events: list[Event] = []
 
     def begin(self, plan: Plan) -> None:
-        """Make a plan the active one. `FencedError`, `ConflictError` (one is active), `StoreUnavailableError`."""
+        """Make a plan the active one.
+
+        `FencedError`, `ConflictError` (one is active), `StoreUnavailableError`, `RefusedError` after `wind_up`.
+        """
+        if self._closing:
+            raise RefusedError(f"no plan is begun any more: {self._closing}")
         self._journal.enter()
         self._journal.open(plan)
         self._forget()
+        self._began = plan.id
 
     def adopt(self) -> PlanRecord | None:
         """Pick up the store's active plan after a start or a change of leader. `FencedError`, `StoreUnavailableError`.
@@ -87,6 +99,11 @@ class PlanRunner:
     def stop_starting(self, why: str = "an operator asked to finish what runs and start nothing more") -> None:
         """Start nothing more of the active plan; what runs is finished."""
         self._wish_stop = self._wish_stop or why
+
+    def wind_up(self, why: str = "an operator asked to finish what runs and start nothing more") -> None:
+        """Start nothing more, of the active plan or of any later one."""
+        self._closing = self._closing or why
+        self.stop_starting(why)
 
     def abort(self, why: str = "an operator aborted the plan") -> None:
         """Start nothing more and stop running migrations where that is safe; their guests stay on their sources."""
@@ -120,6 +137,8 @@ class PlanRunner:
             self._forget(keep_wishes=True)
             self._seen = (record.plan.id, token)
             self._tell_adopted(record)
+            if record.plan.id != self._began and (why := self._why_not_adopt()) is not None:
+                self.stop_starting(why)
         record = self._stop(record, self._wish_stop)
         for step in _in_state(record, StepState.RUNNING):
             record = _with(record, step, self._observe(record, step))
@@ -159,6 +178,8 @@ class PlanRunner:
     # -- starting --------------------------------------------------------------------------------------------------
     def _start_ready(self, record: PlanRecord) -> PlanRecord:
         for step in record.plan.steps:
+            if self._wish_stop:
+                return record  # asked for while this pass was busy; the next one writes it down
             if not _ready(record, step):
                 continue
             running = (s for s in _in_state(record, StepState.RUNNING) if isinstance(s, Migrate))
@@ -184,11 +205,11 @@ class PlanRunner:
             left_behind = self._left_behind(step)
             written = self._journal.begin(record, step, left_behind)
             # Writing may have taken longer than the lease lasts: whoever leads now settles the step from its line.
-            self._journal.token()
+            token = self._journal.token()
             record = _with(record, step, written)
             if isinstance(step, Migrate):
                 self._watch.begin(step)
-                self._migrations.start(step, limit_mib_s(self._settings))
+                self._migrations.start(step, limit_mib_s(self._settings), self._permit(record, step, token))
             else:
                 self._power_since_s[step.id] = self._clock.monotonic_s()
                 self._start_power(step)
@@ -202,6 +223,12 @@ class PlanRunner:
             self._watch.note(step, str(error))
         self._tell(EventKind.STARTED, record, step.reason, step=step, state=StepState.RUNNING)
         return written
+
+    def _permit(self, record: PlanRecord, step: Step, token: int) -> MayBegin:
+        """Return what an executor asks last: whether we still lead as we did, and the step has not ended meanwhile."""
+        key = record.plan.id, step.id
+        self._to_begin.add(key)
+        return lambda: key in self._to_begin and not self._wish_abort and self._journal.holds(token)
 
     def _left_behind(self, step: Step) -> str:
         if isinstance(step, Migrate) and isinstance(self._migrations, LeavesBehind):
@@ -261,6 +288,7 @@ class PlanRunner:
             ratio = 1.0
         written = self._journal.end(record, step, seen.state, seen.text, ratio=ratio, mib=mib, downtime_ms=downtime_ms)
         self._watch.forget(step)
+        self._to_begin.discard((record.plan.id, step.id))
         self._power_since_s.pop(step.id, None)
         final = replace(progress, ratio=ratio, mib=mib, downtime_ms=downtime_ms)
         self._tell(EventKind.ENDED, record, seen.text, step=step, state=seen.state, progress=final)
@@ -294,6 +322,7 @@ class PlanRunner:
     def _forget(self, *, keep_wishes: bool = False) -> None:
         self._seen = None
         self._watch.clear()
+        self._to_begin.clear()
         self._power_since_s.clear()
         if not keep_wishes:
             self._wish_stop = self._wish_abort = ""

@@ -19,6 +19,7 @@ class Leadership:
         self._clock = clock
         self._lease: Lease | None = None
         self._good_until_s = 0.0
+        self._released = threading.Event()
         self._lock = threading.Lock()
 
     @property
@@ -28,17 +29,27 @@ class Leadership:
             return self._lease if self._clock.monotonic_s() < self._good_until_s else None
 
     def keep(self) -> Lease | None:
-        """Take or renew the lease; `None` while somebody else leads. `StoreUnavailableError` passes through."""
+        """Take or renew the lease; `None` while somebody else leads, and after `release`.
+
+        `StoreUnavailableError` passes through.
+        """
+        if self._released.is_set():
+            return None
         asked_s = self._clock.monotonic_s()
         lease = self._store.acquire_lease(self._holder, self._lease_s)
         with self._lock:
-            self._lease = lease
-            self._good_until_s = asked_s + self._lease_s * 2 / 3 if lease else 0.0
-        return lease
+            late = self._released.is_set()
+            self._lease = None if late else lease
+            self._good_until_s = asked_s + self._lease_s * 2 / 3 if self._lease else 0.0
+        if late and lease is not None:
+            # Given up by another thread while this one asked.
+            self._store.release_lease(lease)
+        return self._lease
 
     def release(self) -> None:
-        """Give the lease up, so that another can lead at once."""
+        """Give the lease up for good, so that another can lead at once."""
         with self._lock:
+            self._released.set()
             lease, self._lease, self._good_until_s = self._lease, None, 0.0
         if lease is not None:
             self._store.release_lease(lease)

@@ -105,7 +105,8 @@ def effective_settings(settings: Settings, parts: Parts) -> Settings:
 
 def build_loop(parts: Parts, settings: Settings, clock: Clock, listener: Listener, holder: str = "") -> Loop:
     """Return a loop over the parts; `holder` names this scheduler in the lease."""
-    name = holder or f"{socket.gethostname()}:{os.getpid()}"
+    # Containers may share host name and process id; schedulers of one name would share the lease.
+    name = holder or f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
     return Loop(parts, effective_settings(settings, parts), clock, name, listener)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cluster.errors import HostUnreachableError, RefusedError
 from cluster.host import PowerState
 from cluster.plan import Migrate, Sleep, Wake
-from executors.protocol import Presence, Progress, Sighting
+from executors.protocol import MayBegin, Presence, Progress, Sighting, always
 from simulator.watcher import Holding
 from simulator.world import World
 
@@ -27,7 +27,7 @@ class SimMigrationExecutor:
                 answering=step.guest not in self._world.hung,
             )
 
-    def start(self, step: Migrate, limit_mib_s: int) -> None:
+    def start(self, step: Migrate, limit_mib_s: int, may_begin: MayBegin = always) -> None:
         self._world.start_migration(step.guest, step.source, step.target, float(limit_mib_s) if limit_mib_s else None)
 
     def poll(self, step: Migrate) -> Progress:

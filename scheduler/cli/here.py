@@ -39,6 +39,7 @@ class Here:
     def carry_out(self, plan: Plan) -> PlanRecord:
         """Begin a plan and return its record when it has ended."""
         store = self.loop.parts.store
+        self.loop.keep_lease()  # planning may have taken longer than it lasts
         self.loop.runner.begin(plan)
 
         def ended() -> bool:
@@ -65,13 +66,15 @@ def lead_here(context: Context) -> Iterator[Here]:
         parts.close()
         raise
     try:
-        turns = Turns([job for job in loop.jobs() if job.name in _JOBS], clock, context.note)
-        if not turns.until(lambda: loop.leadership.lease is not None, settings.scheduler.lease_s):
+        jobs = {job.name: job for job in loop.jobs()}
+        led = Turns([jobs["lease"]], clock, context.note)
+        if not led.until(lambda: loop.leadership.lease is not None, settings.scheduler.lease_s):
             raise RefusedError("another scheduler leads and says nothing: look for a 'trimtab run' that hangs")
         if (active := parts.store.active_plan()) is not None:
             raise RefusedError(
                 f"plan {active.plan.id} was left under way by another scheduler: 'trimtab run' takes it up again"
             )
+        turns = Turns([jobs[name] for name in _JOBS], clock, context.note)
         if not turns.until(lambda: bool(loop.view(None).snapshot.hosts), settings.collect.interval_s * 2):
             raise RefusedError("no host has reported: start 'trimtab agent' on the hosts")
         with interrupts_stop(loop, context.note):

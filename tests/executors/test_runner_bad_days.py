@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cluster.config.settings import MigrationSettings
-from cluster.errors import FencedError, HostUnreachableError
+from cluster.errors import FencedError, HostUnreachableError, RefusedError
 from cluster.plan import StepState, Wake
 from cluster.store.protocol import Lease
 from executors.events import EventKind
@@ -317,3 +317,54 @@ def test_the_token_in_the_journal_is_the_leases() -> None:
     lease: Lease | None = on.lease
     assert lease is not None
     assert {entry.token for entry in on.inner.journal(100)} == {lease.token}
+
+
+def test_a_stop_in_the_middle_of_a_pass_starts_nothing_more_in_it() -> None:
+    """Steps that may start together are started one by one; a stop between two of them counts at once."""
+    on = stage({"g1": "h1", "g2": "h3"})
+    on.runner.begin(plan(migrate("s1", "g1", "h1", "h2"), migrate("s2", "g2", "h3", "h4")))
+    on.world.hook = lambda call: on.runner.stop_starting() if call == "started" else None
+    on.run()
+    assert on.world.started == ["s1"]
+
+
+def test_after_winding_up_no_plan_is_begun() -> None:
+    """Whoever is told to finish must not begin what was just being planned."""
+    on = stage(WHERE)
+    on.runner.wind_up()
+    on.tick()
+    with pytest.raises(RefusedError, match="no plan is begun any more"):
+        on.runner.begin(TWO)
+    assert on.inner.active_plan() is None
+
+
+def test_a_plan_that_may_not_be_gone_on_with_is_only_finished() -> None:
+    """A scheduler that came up in another mode watches what runs to its end and starts nothing of the plan it found."""
+    on = stage(WHERE)
+    on.runner.begin(TWO)
+    on.tick()
+    on.new_runner()
+    on.runner._why_not_adopt = lambda: "mode observe"
+    record = on.run()
+    assert on.states() == {"s1": StepState.DONE, "s2": StepState.WAITING}
+    assert "mode observe" in record.why
+
+
+@pytest.mark.parametrize("why", ["leadership lost", "step over", "aborted", "led anew"])
+def test_a_migration_that_was_slow_to_begin_is_not_permitted_any_more(why: str) -> None:
+    """What an executor asks last says no once the start is not this scheduler's to make."""
+    on = stage(WHERE, ends={"s1": End.FAILS})
+    on.runner.begin(TWO)
+    on.tick()
+    permit = on.world.permits["s1"]
+    assert permit()
+    if why == "leadership lost":
+        on.lease = None
+    elif why == "led anew":
+        assert on.lease is not None
+        on.lease = replace(on.lease, token=on.lease.token + 1)
+    elif why == "aborted":
+        on.runner.abort()
+    else:
+        on.run()
+    assert not permit()

@@ -14,7 +14,7 @@ from cluster.plan import Estimate, Figures, Migrate, Plan, PlanRecord, PlanState
 from cluster.store.memory import MemoryStore
 from cluster.store.protocol import Lease
 from executors.events import Event
-from executors.protocol import Presence, Progress, Sighting
+from executors.protocol import MayBegin, Presence, Progress, Sighting, always
 from executors.runner import PlanRunner
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -84,6 +84,7 @@ class World:
     aborted: set[str] = field(default_factory=set)
     others: set[str] = field(default_factory=set)  # steps of other kinds, taken as done
     most_running: int = 0
+    permits: dict[str, MayBegin] = field(default_factory=dict)
     hook: Callable[[str], None] = lambda call: None
 
     def advance(self, seconds: float) -> None:
@@ -110,7 +111,7 @@ class World:
         elsewhere = sorted(self.where[step.guest] - {step.source, step.target} - self.silent)
         return Sighting(self._presence(step, step.source), self._presence(step, step.target), tuple(elsewhere))
 
-    def start(self, step: Migrate, limit_mib_s: int) -> None:
+    def start(self, step: Migrate, limit_mib_s: int, may_begin: MayBegin = always) -> None:
         assert step.id not in self.started, f"{step.id} is started a second time"
         assert self.where[step.guest] == {step.source}, f"{step.id} starts while its guest is not on its source alone"
         assert step.guest not in self.jobs, f"{step.id} starts while its guest is under way"
@@ -119,6 +120,7 @@ class World:
         end = self.ends.get(step.id, End.ARRIVES)
         if end is End.REFUSED:
             raise RefusedError("no room on the target")
+        self.permits[step.id] = may_begin
         self.started.append(step.id)
         if end is End.NEVER_BEGINS:
             raise HostUnreachableError(f"host {step.source} did not answer in time")
