@@ -62,7 +62,7 @@ DAEMON_POLICIES = ("repair", "balance", "consolidate")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NONE = "none"
 _CLOCK_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
-_LIBVIRT_URI = re.compile(r"[a-z]+(\+[a-z0-9]+)?://\S+")
+LIBVIRT_URI = re.compile(r"[a-z]+(\+[a-z0-9]+)?://\S+")
 
 
 def _or_none(codec: Codec[T]) -> Plain[T | None]:
@@ -113,7 +113,7 @@ def _read_absolute(value: Value) -> str:
 def _read_uri(value: Value) -> str:
     allowed = "a libvirt URI such as qemu+tls://kvm-1/system, or empty"
     text = value.text(allowed)
-    if text and not _LIBVIRT_URI.fullmatch(text):
+    if text and not LIBVIRT_URI.fullmatch(text):
         raise value.refusal(allowed)
     return text
 

@@ -9,6 +9,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+from cluster.config.sections import LIBVIRT_URI
 from cluster.config.settings import HostSettings, Settings
 from cluster.errors import InputError, StoreUnavailableError
 from cluster.store.open import open_store
@@ -30,7 +31,9 @@ EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("--host", metavar="ID", help="id of this host (default: its host name)")
-    parser.add_argument("--uri", metavar="URI", help="its libvirt (default: that of [[hosts]], else qemu:///system)")
+    parser.add_argument(
+        "--uri", metavar="URI", type=_uri, help="its libvirt (default: that of [[hosts]], else qemu:///system)"
+    )
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
@@ -49,6 +52,12 @@ def run(args: argparse.Namespace, context: Context) -> int:
         for one, handler in before.items():
             signal.signal(one, handler)
     return 0
+
+
+def _uri(text: str) -> str:
+    if not LIBVIRT_URI.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: a libvirt URI such as qemu:///system")
+    return text
 
 
 def _host(name: str | None, settings: Settings) -> HostSettings:

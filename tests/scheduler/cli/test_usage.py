@@ -85,6 +85,7 @@ def test_the_overview_names_every_verb(capfd: pytest.CaptureFixture[str], argume
         (("simulate", "folder", "--from", "x.json"), "one of both"),
         (("simulate", "--from", "x.json", "--for", "-3"), "a number above 0"),
         (("agent", "--json"), "leave --json out"),
+        (("agent", "--uri", "kvm-1"), "found 'kvm-1'; allowed: a libvirt URI such as qemu:///system"),
         (("run", "--for", "soon"), "a number above 0"),
     ],
 )
