@@ -76,9 +76,9 @@ def test_killed_at_a_journal_write_the_next_one_finishes_and_nothing_runs_twice(
     started: Counter[str] = Counter()
     begin = SimMigrationExecutor.start
 
-    def counted(self: SimMigrationExecutor, step: Any, limit_mib_s: int) -> None:
+    def counted(self: SimMigrationExecutor, step: Any, *rest: Any) -> None:
         started[step.guest] += 1
-        begin(self, step, limit_mib_s)
+        begin(self, step, *rest)
 
     monkeypatch.setattr(SimMigrationExecutor, "start", counted)
     scenario = load_scenario(SCENARIO)
