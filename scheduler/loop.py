@@ -101,7 +101,7 @@ class Loop:
             if (lease := self._lease()) is None:
                 return
             for command in self.parts.store.take_commands():
-                self._listener(carry_out(command, self.parts.store, self.runner, self.view(None), lease.token))
+                self._listener(carry_out(command, self.parts.store, self.runner, lambda: self.view(None), lease.token))
             for event in self.runner.tick():
                 self._note_power(event)
                 if event.kind is not EventKind.PROGRESS:
