@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from cluster.config.settings import StoreSettings
-from cluster.errors import ConflictError, StoreUnavailableError
+from cluster.errors import ConflictError, FencedError, StoreUnavailableError
 from cluster.history import Metric
 from cluster.plan import PlanState, StepState
 from cluster.store.open import open_store
@@ -289,4 +289,17 @@ def test_scripts_survive_a_server_that_forgot_them(redis_harness: Harness, redis
     leader(redis_harness.store)
     with redis_process.client() as client:
         client.script_flush()
-    assert leader(redis_harness.store) == 1
+    assert leader(redis_harness.store) > 0
+
+
+def test_a_failover_that_lost_the_last_writes_gives_out_no_token_twice(redis_harness: Harness) -> None:
+    """The old leader goes on by its own clock for a while: its token must not be the new leader's, too."""
+    store = redis_harness.store
+    old = leader(store)
+    assert isinstance(store, RedisStore)
+    store._server.call("DEL", f"{ROOT}lease", f"{ROOT}token")
+    time.sleep(0.002)
+    new = redis_harness.other.acquire_lease("two", 60)
+    assert new is not None and new.token > old
+    with pytest.raises(FencedError):
+        store.open_plan(plan("p"), PlanState.ACTIVE, old, START)

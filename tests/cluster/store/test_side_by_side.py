@@ -32,6 +32,7 @@ GUESTS = st.sampled_from(["g1", "g2", "g3"])
 MOMENTS = st.integers(0, 10**9).map(lambda microseconds: at(microseconds / 1e6))
 TEXTS = st.sampled_from(["", "so be it", 'ünï "quoted" \\ / \n', "🛶"])
 LONG_S = 3600.0
+LAST_TOKEN = 10**14
 JOURNAL_KEPT, PLANS_KEPT = 12, 3
 
 
@@ -66,8 +67,12 @@ class SideBySide(RuleBasedStateMachine):
         self.client.flushall()
         server = RedisServer("tests", 5.0, {"unix_socket_path": str(self.process.socket)})
         self.redis = RedisStore(server, JOURNAL_KEPT, PLANS_KEPT)
-        self.both = Both(MemoryStore(self.clock, JOURNAL_KEPT, PLANS_KEPT), self.redis)
-        self.token = 0
+        memory = MemoryStore(self.clock, JOURNAL_KEPT, PLANS_KEPT)
+        # Redis begins with its time, memory with nothing: both go on from here.
+        memory._last_token = LAST_TOKEN
+        self.client.set(f"{ROOT}token", LAST_TOKEN)
+        self.both = Both(memory, self.redis)
+        self.token = LAST_TOKEN
 
     def teardown(self) -> None:
         if hasattr(self, "redis"):
