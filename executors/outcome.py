@@ -41,7 +41,8 @@ def settle(step: Migrate, sighting: Sighting, progress: Progress) -> Verdict:
     if _UNDER_WAY & {source, target}:
         return Verdict(StepState.RUNNING, f"under way{_because(progress)}")
     if silent:
-        return Verdict(StepState.UNRESOLVED, _silent(silent, held) + _because(progress))
+        known = any(f"host {host} does not answer" in progress.error for host in silent)
+        return Verdict(StepState.UNRESOLVED, _silent(silent, held) + ("" if known else _because(progress)))
     if sighting.elsewhere:
         return Verdict(StepState.FAILED, f"the guest runs on {held[0]}, where this step did not send it")
     if target is Presence.RUNNING:
