@@ -9,6 +9,7 @@ from cluster.config.settings import Mode
 from cluster.plan import Plan, PlanRecord, PlanState
 from cluster.store.protocol import Store
 from executors.runner import PlanRunner
+from reports.units import count
 from scheduler.gate import View, frozen_guests, why_no_action, why_no_plan, why_not_act, why_not_propose
 from scheduler.intent import Intent, intent_of
 from scheduler.leadership import Leadership
@@ -66,7 +67,7 @@ class Cycle:
     def _act(self, view: View, plan: Plan) -> str:
         if (why := why_not_act(view, plan)) is None:
             self._runner.begin(plan)
-            return f"began plan {plan.id}, {len(plan.steps)} steps; {plan.why}"
+            return f"began plan {plan.id}, {count(len(plan.steps), 'step')}; {plan.why}"
         if view.settings.scheduler.mode is Mode.ADVISE and why_not_propose(view, plan) is None:
             return f"{self._advise(view, plan)}; {plan.why}"
         return f"not acting: {why}; {plan.why}"
