@@ -1,103 +1,166 @@
-"""What people ask of the leader: the plan they mean and no other, and an answer whatever goes wrong."""
+"""What people ask of the leader: approve, reject, apply, abort; each refusal says why and changes nothing."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from cluster.errors import StoreUnavailableError
+from cluster.config.settings import Mode
 from cluster.formats.plan_file import write_plan
-from cluster.plan import PlanState
-from cluster.store.memory import MemoryStore
+from cluster.plan import PlanState, StepState
 from cluster.store.protocol import Command
-from scheduler.loop import Loop
-from scheduler.parts import Parts
-from simulator.executor import SimMigrationExecutor
-from simulator.fleet import SimFleet
-from simulator.world import World
-from tests.scheduler.cli.bench import CLOCK, plan_for, settings_of, wait_here
-from tests.simulator.worlds import make_guest, make_host
-
-
-class Leader:
-    """A loop that leads and is told to tick, with what it says."""
-
-    def __init__(self, store: MemoryStore, world: World) -> None:
-        settings = settings_of(world)
-        parts = Parts(store, SimFleet(world, store, CLOCK, settings.collect), SimMigrationExecutor(world), None, world)
-        self.said: list[str] = []
-        self.loop = Loop(parts, settings, CLOCK, "a daemon", self.said.append)
-        self.loop.keep_lease()
-        self.loop.collect()
-
-    def told(self, verb: str, argument: str) -> str:
-        """Ask for something and return the answer."""
-        store = self.loop.parts.store
-        store.push_command(Command(os.urandom(4).hex(), verb, argument, "a person", CLOCK.now()))
-        self.loop.tick()
-        return next(line for line in self.said if line.startswith(verb))
+from scheduler.commands import carry_out
+from tests.scheduler.stage import QUICK, Stage, in_mode
 
 
 @pytest.fixture
-def world() -> World:
-    """Two hosts and a guest on one of them."""
-    return World([make_host("a"), make_host("b")], [make_guest("g1", "a")], CLOCK)
+def stage() -> Stage:
+    """A cluster in mode advise with one plan waiting."""
+    stage = Stage(in_mode(Mode.ADVISE))
+    stage.run(30)
+    assert len(stage.plans(PlanState.WAITING)) == 1
+    return stage
 
 
-def test_an_abort_is_for_the_plan_that_was_seen(world: World) -> None:
-    """One that lay about until another plan ran does not stop that one."""
-    leader = Leader(MemoryStore(CLOCK), world)
-    plan = plan_for(world)
-    leader.loop.runner.begin(plan)
-    assert "is not under way any more" in leader.told("abort", "an older plan")
-    record = leader.loop.parts.store.plan(plan.id)
-    assert record is not None
-    assert record.state is PlanState.ACTIVE
-    leader.said.clear()
-    assert "stopping what runs" in leader.told("abort", plan.id)
+def waiting(stage: Stage) -> str:
+    """The id of the plan that waits."""
+    return stage.plans(PlanState.WAITING)[0].plan.id
 
 
-def test_an_edited_plan_does_not_set_the_one_going_that_waits_under_its_id(world: World) -> None:
-    """What was checked is the file's plan; what the journal holds under that id is another."""
-    store = MemoryStore(CLOCK)
-    plan = plan_for(world)
-    wait_here(store, plan)
-    edited = replace(plan, steps=tuple(replace(step, reason="edited") for step in plan.migrations))
-    leader = Leader(store, world)
-    assert "another plan" in leader.told("apply", write_plan(edited))
-    assert store.active_plan() is None
-    leader.said.clear()
-    assert "is under way" in leader.told("apply", write_plan(plan))
+def as_file(stage: Stage) -> str:
+    """The waiting plan as a file's text, under an id of its own."""
+    return write_plan(replace(stage.plans(PlanState.WAITING)[0].plan, id="FROM-A-FILE"))
 
 
-def test_a_look_that_fails_is_the_answer_and_loses_no_other_command(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A taken command is gone from the store: each gets its own answer, and an abort needs no look."""
-    store = MemoryStore(CLOCK)
-    leader = Leader(store, world)
-    plan = plan_for(world)
-    leader.loop.runner.begin(plan)
-
-    def blind(_: object) -> None:
-        raise StoreUnavailableError("the store does not answer")
-
-    monkeypatch.setattr(leader.loop, "view", blind)
-    store.push_command(Command("1", "reject", "no plan", "a person", CLOCK.now()))
-    assert "stopping what runs" in leader.told("abort", plan.id)
+def test_an_approved_plan_is_carried_out(stage: Stage) -> None:
+    """It is under way at once, in mode advise, and done soon after."""
+    plan = waiting(stage)
+    assert stage.ask("approve", plan) == f"approve by ann: plan {plan} is under way"
+    assert stage.store.active_plan() is not None
+    stage.run(200)
+    assert [stage.on(host) for host in "abc"] == [2, 2, 2]
 
 
-def test_the_kill_switch_holds_back_an_approval(world: World, tmp_path: Path) -> None:
-    """A person's approval does not overrule the file that stops everything."""
-    store = MemoryStore(CLOCK)
-    plan = plan_for(world)
-    wait_here(store, plan)
-    leader = Leader(store, world)
-    gate = leader.loop.settings.gate
-    (tmp_path / "stop").touch()
-    leader.loop.settings = replace(leader.loop.settings, gate=replace(gate, kill_switch=str(tmp_path / "stop")))
-    assert "the kill switch" in leader.told("approve", plan.id)
-    assert store.active_plan() is None
+def test_a_rejected_plan_is_not(stage: Stage) -> None:
+    """It says who rejected it, and cannot be approved any more."""
+    plan = waiting(stage)
+    assert stage.ask("reject", plan) == f"reject by ann: plan {plan} will not be carried out"
+    record = stage.store.plan(plan)
+    assert record is not None and (record.state, record.why) == (PlanState.REJECTED, "rejected by ann")
+    assert "does not wait for approval" in stage.ask("approve", plan)
+    assert stage.store.active_plan() is None
+
+
+def test_a_plan_from_a_file_is_carried_out(stage: Stage) -> None:
+    """Sent whole, written down, and begun."""
+    assert stage.ask("apply", as_file(stage)) == "apply by ann: plan FROM-A-FILE is under way"
+    stage.run(200)
+    assert stage.on("a") == 2
+
+
+def test_the_same_file_is_not_applied_twice(stage: Stage) -> None:
+    """The second time its id is known, whatever the world looks like."""
+    text = as_file(stage)
+    stage.ask("apply", text)
+    stage.run(200)
+    assert "refused" in stage.ask("apply", text)
+    assert stage.store.active_plan() is None
+
+
+def test_abort_stops_what_runs_and_starts_nothing_more(stage: Stage) -> None:
+    """The guest under way stays where it was, and the plan has ended."""
+    stage.ask("approve", waiting(stage))
+    assert stage.ask("abort") == "abort by ann: stopping what runs, starting nothing more"
+    stage.run(20)
+    (record,) = stage.plans(PlanState.ENDED)
+    assert "aborted by ann" in record.why
+    assert stage.on("a") == 6
+    assert {record.step_state(step.id) for step in record.plan.steps} <= {StepState.ABORTED, StepState.WAITING}
+
+
+def test_abort_with_nothing_under_way_says_so(stage: Stage) -> None:
+    """And it does not lie in wait for the next plan."""
+    assert stage.ask("abort") == "abort by ann: nothing is under way"
+    stage.ask("approve", waiting(stage))
+    stage.run(200)
+    assert stage.on("a") == 2
+
+
+def paused(stage: Stage) -> None:
+    """The cluster is paused."""
+    stage.store.set_flag("paused", "bob")
+
+
+def under_way(stage: Stage) -> None:
+    """A plan is under way already."""
+    stage.ask("apply", as_file(stage))
+
+
+def expired(stage: Stage) -> None:
+    """The plan has waited for too long, with nobody looking."""
+    stage.clock.advance(QUICK.scheduler.plan_expires_s)
+    stage.loop.collect()
+    stage.loop.keep_lease()
+
+
+def moved_away(stage: Stage) -> None:
+    """Somebody has moved the guests by hand."""
+    for guest in [move.guest for move in stage.plans(PlanState.WAITING)[0].plan.migrations]:
+        stage.world.start_migration(guest, "a", "b", None)
+    stage.clock.advance(60)
+    stage.loop.collect()
+    stage.loop.keep_lease()
+
+
+def cordoned(stage: Stage) -> None:
+    """The targets take no guests any more."""
+    for host in "bc":
+        stage.store.set_flag(f"cordon:{host}", "bob")
+
+
+@pytest.mark.parametrize("verb", ["approve", "apply"])
+@pytest.mark.parametrize(
+    ("happens", "says"),
+    [
+        (paused, "paused by bob: trimtab resume"),
+        (under_way, "plan FROM-A-FILE is under way"),
+        (expired, "expired at"),
+        (moved_away, "not on a as planned: make a new plan"),
+        (cordoned, "is cordoned: make a new plan"),
+    ],
+)
+def test_what_does_not_hold_is_refused(stage: Stage, verb: str, happens: Callable[[Stage], None], says: str) -> None:
+    """For a waiting plan as for one from a file: one line with the reason, and nothing is begun."""
+    argument = waiting(stage) if verb == "approve" else as_file(stage)
+    happens(stage)
+    before = stage.store.active_plan()
+    said = stage.ask(verb, argument)
+    assert said.startswith(f"{verb} by ann: refused: ") and says in said
+    after = stage.store.active_plan()
+    assert (before and before.plan.id) == (after and after.plan.id)
+
+
+@pytest.mark.parametrize(
+    ("verb", "argument", "says"),
+    [
+        ("approve", "nothing", "approve by ann: refused: plan nothing does not wait for approval"),
+        ("reject", "nothing", "reject by ann: refused: plan nothing does not wait for approval"),
+        ("apply", "{", "apply by ann refused: the plan sent: "),
+        ("dance", "", "command 'dance' of ann is unknown to this version: ignored"),
+    ],
+)
+def test_nonsense_is_refused_in_one_line(stage: Stage, verb: str, argument: str, says: str) -> None:
+    """The loop goes on."""
+    said = stage.ask(verb, argument)
+    assert said.startswith(says) and "\n" not in said
+    stage.run(30)
+
+
+def test_a_store_that_may_forget_carries_out_nothing(stage: Stage) -> None:
+    """Without a journal that lasts, not even by request."""
+    view = replace(stage.loop.view(None), store_problems=("appendfsync is everysec",))
+    command = Command("x", "approve", waiting(stage), "ann", stage.clock.now())
+    said = carry_out(command, stage.store, stage.runner, lambda: view, 1)
+    assert said == "approve by ann: refused: the store is not safe for a journal: appendfsync is everysec"
