@@ -29,3 +29,4 @@ def make_cluster(lab: Lab, lab_redis: LabRedis) -> Iterator[MakeCluster]:
         yield make
         print("\n".join(cluster.said() for cluster in made))
     assert not doubles.found
+    assert doubles.looks > 0

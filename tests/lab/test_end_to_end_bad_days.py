@@ -84,6 +84,7 @@ def test_a_hung_qemu_stops_no_others_figures_and_is_not_moved(lab: Lab, make_clu
         cluster.wait(lambda: not movable(cluster, hung.uuid), 40, "a report that says the hung guest cannot move")
         report = cluster.reports()["lab-1"]
         assert report.observation.taken_at > stopped_at
+        assert [one.name for one in report.observation.guests if "does not answer" in (one.why_not or "")] == ["web-1"]
         cluster.start_daemon()
         cluster.wait(lambda: len(cluster.moves()) >= 2 and cluster.rests(), 60, "the others spread")
         assert hung.uuid not in {step.guest for one in cluster.plans() for step in one.plan.migrations}
@@ -91,7 +92,7 @@ def test_a_hung_qemu_stops_no_others_figures_and_is_not_moved(lab: Lab, make_clu
         fresh(cluster, "lab-1", set(lab.guests) - {"web-1"})
         status = cluster.trimtab("status")
         assert status.returncode == 0
-        assert "the QEMU of some guests does not answer" in status.stdout or "stale" not in status.stdout
+        assert "stale" not in status.stdout
         assert max(host["age_s"] for host in cluster.status()["hosts"]) < cluster.settings["collect"]["stale_s"]
     finally:
         os.kill(pid, signal.SIGCONT)
