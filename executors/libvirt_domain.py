@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster.connections.libvirt_connection import INVALID_ARG, NO_DOMAIN, OPERATION_INVALID
+from cluster.errors import StepError
 from cluster.guest import MigrationPolicy
 from executors.protocol import Presence
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 METADATA = "{https://trimtab.dev/xmlns/guest/1}"
 MIB = 1 << 20
 _OPERATION_UNSUPPORTED = 84
+HUNG_S = 2.0
+"""How long a guest's QEMU may owe libvirt an answer before it is not asked anything more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ def presence(connection: libvirt.virConnect, guest: str, *, waiting: Presence) -
     try:
         if not domain.isActive():
             return Presence.STOPPED
+        _refuse_hung(domain)
         state, reason = domain.state()
         for_migration = (libvirt.VIR_DOMAIN_PAUSED_MIGRATION, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
         operation = _operation(domain)
@@ -86,13 +90,14 @@ def presence(connection: libvirt.virConnect, guest: str, *, waiting: Presence) -
 def answers(connection: libvirt.virConnect, guest: str) -> bool:
     """Make one cheap round trip to the guest's QEMU monitor. False, too, for a guest that its QEMU stopped on an error.
 
-    Blocks while the monitor hangs.
+    Blocks while the monitor hangs, for whoever is the first to ask it.
     """
     import libvirt
 
     domain = find(connection, guest)
     if domain is None:
         return False
+    _refuse_hung(domain)
     domain.ioThreadInfo(0)
     state, reason = domain.state()
     if state == libvirt.VIR_DOMAIN_PAUSED:
@@ -109,6 +114,7 @@ def job(connection: libvirt.virConnect, guest: str) -> JobView:
     try:
         if domain is None or not domain.isActive():
             return JobView(out=False)
+        _refuse_hung(domain)
         statistics = domain.jobStats()
     except libvirt.libvirtError as error:
         # It left between two calls; on a receiving host there are no figures.
@@ -193,6 +199,21 @@ def why_not_here(connection: libvirt.virConnect, guest: str, wants: GuestFacts) 
         if error.get_error_code() == INVALID_ARG:
             return f"its machine type does not run there: {error.get_error_message()}"
     return None
+
+
+def _refuse_hung(domain: libvirt.virDomain) -> None:
+    """Raise `StepError` when an earlier question still waits for the guest's QEMU.
+
+    Every further one would hang, too, and cost its host a connection: in the end no guest there could be seen.
+    """
+    import libvirt
+
+    try:
+        state, _, waits_ms = domain.controlInfo()
+    except libvirt.libvirtError:
+        return  # this driver does not say, or the guest left between two calls
+    if state == libvirt.VIR_DOMAIN_CONTROL_OCCUPIED and waits_ms >= HUNG_S * 1000:
+        raise StepError(f"the guest's QEMU has not answered for {waits_ms / 1000:.0f} s")
 
 
 def _operation(domain: libvirt.virDomain) -> int:
