@@ -128,6 +128,14 @@ class Loop:
             self.parts.store.ping()
         return lease
 
+    def take(self, settings: Settings) -> None:
+        """Go on with other settings. Out of mode `act`, what was begun in it is finished and nothing more started."""
+        mode = settings.scheduler.mode
+        with self._acting:
+            if self.settings.scheduler.mode is Mode.ACT and mode is not Mode.ACT:
+                self.runner.stop_starting(f"the mode is {mode} now")
+            self.settings = settings
+
     # -- what people ask for -----------------------------------------------------------------------------------------
     def stop_starting(self) -> None:
         """Finish what runs and start nothing more, no new plan either."""

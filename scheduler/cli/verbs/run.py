@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from cluster.errors import UnreachableError
@@ -18,6 +18,7 @@ from scheduler.cli.arguments import positive
 from scheduler.cli.context import Context
 from scheduler.daemon import Daemon
 from scheduler.loop import Loop
+from scheduler.reload import taken_over
 from scheduler.wiring import build_loop, effective_settings, open_parts
 
 DESCRIPTION = (
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         view = _View(context, loop)
         say(f"mode {settings.scheduler.mode}, policy {settings.scheduler.policy}; watching")
         with view.shown():
-            Daemon(loop, say, lambda it: _reload(it, context)).run(args.for_s)
+            Daemon(loop, say, lambda it: _reload(it, context, say)).run(args.for_s)
         summary, after = view.summary()
         context.result(summary_text(summary, bars_of(after)), summary_json(summary))
         return 0 if not summary.moves_failed and not summary.unresolved else 4
@@ -73,12 +74,15 @@ def _say_goodbye(loop: Loop) -> None:
             loop.parts.store.put_status("{}", 0.001)
 
 
-def _reload(loop: Loop, context: Context) -> None:
+def _reload(loop: Loop, context: Context, say: Callable[[str], None]) -> None:
     """Read the configuration again. What the parts were opened with stays until the next start."""
     from cluster.config.loader import load_settings
 
     loaded = load_settings(context.config, context.overrides)
-    loop.settings = effective_settings(loaded.settings, loop.parts)
+    settings, waiting = taken_over(loop.settings, effective_settings(loaded.settings, loop.parts))
+    loop.take(settings)
+    if waiting:
+        say(f"counts from the next start: {', '.join(waiting)}")
 
 
 class _View:

@@ -1,0 +1,111 @@
+"""The loop when people ask for what is over, edit what they send, or change the configuration in mid-plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cluster.config.settings import Mode, Settings
+from cluster.errors import StoreUnavailableError
+from cluster.formats.plan_file import write_plan
+from cluster.plan import Plan, PlanState, StepState
+from cluster.store.protocol import Command
+from tests.scheduler.stage import QUICK, Stage, in_mode
+
+
+def begun(mode: Mode = Mode.ACT) -> tuple[Stage, Plan]:
+    """A stage on which a plan of several moves has just begun, and the plan."""
+    stage = Stage(in_mode(mode, replace(QUICK, migration=replace(QUICK.migration, per_cluster=1))))
+    while stage.store.active_plan() is None:
+        stage.run(0.5)
+        for record in stage.plans(PlanState.WAITING):
+            stage.ask("approve", record.plan.id)
+    active = stage.store.active_plan()
+    assert active is not None and len(active.plan.steps) > 1
+    return stage, active.plan
+
+
+def taken(stage: Stage, mode: Mode) -> Settings:
+    """The stage's settings in another mode."""
+    settings = in_mode(mode, stage.loop.settings)
+    stage.loop.take(settings)
+    return settings
+
+
+def test_an_abort_is_for_the_plan_that_was_seen() -> None:
+    """One that lay about until another plan ran does not stop that one."""
+    stage, plan = begun()
+    assert "is not under way any more" in stage.ask("abort", "an older plan")
+    stage.run(200)
+    assert [record.plan.id for record in stage.plans(PlanState.ENDED)] == [plan.id]
+    assert stage.on("a") == 2
+
+
+def test_an_edited_plan_does_not_set_the_one_going_that_waits_under_its_id() -> None:
+    """What was checked is the file's plan; what the journal holds under that id is another."""
+    stage = Stage(in_mode(Mode.ADVISE))
+    stage.run(30)
+    plan = stage.plans(PlanState.WAITING)[0].plan
+    edited = replace(plan, steps=plan.steps[:1])
+    assert "another plan" in stage.ask("apply", write_plan(edited))
+    assert stage.store.active_plan() is None
+    assert "is under way" in stage.ask("apply", write_plan(plan))
+
+
+def test_a_look_that_fails_loses_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A taken command is gone from the store: each gets its own answer, and an abort needs no look."""
+    stage, plan = begun()
+
+    def blind(_: object) -> None:
+        raise StoreUnavailableError("the store does not answer")
+
+    monkeypatch.setattr(stage.loop, "view", blind)
+    stage.store.push_command(Command("before", "apply", write_plan(replace(plan, id="X")), "bob", stage.clock.now()))
+    assert "stopping what runs" in stage.ask("abort", plan.id)
+    assert any("apply by bob" in line for line in stage.said)
+
+
+@pytest.mark.parametrize("mode", [Mode.OBSERVE, Mode.ADVISE])
+def test_a_mode_that_may_not_act_ends_the_plan_under_way(mode: Mode) -> None:
+    """Read again in mid-plan: what runs is finished and nothing more is started."""
+    stage, plan = begun()
+    taken(stage, mode)
+    stage.run(200)
+    record = stage.store.plan(plan.id)
+    assert record is not None and f"mode is {mode} now" in record.why
+    states = [record.step_state(step.id) for step in plan.steps]
+    assert states.count(StepState.DONE) == 1 and set(states) == {StepState.DONE, StepState.WAITING}
+
+
+def test_what_is_asked_for_in_a_mode_is_not_ended_by_it() -> None:
+    """An approved plan of mode advise goes on when the configuration is read again."""
+    stage, _ = begun(Mode.ADVISE)
+    taken(stage, Mode.ADVISE)
+    stage.run(200)
+    assert stage.on("a") == 2
+
+
+@pytest.mark.parametrize(("mode", "left"), [(Mode.ACT, 2), (Mode.OBSERVE, 5)])
+def test_a_plan_left_behind_is_gone_on_with_only_in_mode_act(mode: Mode, left: int) -> None:
+    """A daemon that is started again in mode observe finishes what runs and touches nothing else."""
+    stage, _ = begun()
+    stage.loop.leadership.release()
+    stage.loop = stage.new_loop("two")
+    stage.loop.settings = in_mode(mode, stage.loop.settings)
+    for _ in range(300):
+        stage.loop.keep_lease()
+        stage.loop.collect()
+        stage.loop.tick()
+        stage.clock.advance(1)
+    assert stage.on("a") == left
+    assert stage.store.active_plan() is None
+
+
+def test_after_a_first_interrupt_no_plan_is_begun() -> None:
+    """Neither by the loop itself nor by an approval that comes in while what runs is finished."""
+    stage = Stage(in_mode(Mode.ADVISE))
+    stage.run(30)
+    stage.loop.stop_starting()
+    assert "no plan is begun any more" in stage.ask("approve", stage.plans(PlanState.WAITING)[0].plan.id)
+    assert stage.store.active_plan() is None
