@@ -75,13 +75,24 @@ def test_a_hard_rule_that_cannot_be_reached_is_infeasible() -> None:
     assert plan(swap("c", enforcement=Enforcement.HARD)).status is Status.OPTIMAL
 
 
-def test_what_can_be_ordered_is_kept() -> None:
-    """A third guest's move has nothing to do with the ring: it is made, feasible, with bounds that still hold."""
-    blocked = swap()
+def with_a_third(blocked: Snapshot) -> Snapshot:
+    """The same with a guest on d that is pinned to e, where there is room for it, but not for those of the ring."""
     third = Pin(name="three", guests=these("g3"), hosts=these("e"))
     hosts = (*blocked.hosts, host("d", gib=12), host("e", gib=12))
-    guests = (*blocked.guests, guest("g3", "d", gib=2))
-    made = plan(replace(blocked, hosts=hosts, guests=guests, rules=(*blocked.rules, third)))
+    return replace(
+        blocked, hosts=hosts, guests=(*blocked.guests, guest("g3", "d", gib=2)), rules=(*blocked.rules, third)
+    )
+
+
+def test_no_move_is_made_while_a_hard_rule_cannot_be_reached() -> None:
+    """Not even one that has nothing to do with it: no plan at all."""
+    made = plan(with_a_third(swap(enforcement=Enforcement.HARD)))
+    assert (made.status, made.steps, made.blamed) == (Status.INFEASIBLE, (), ("pin:one", "pin:two"))
+
+
+def test_what_can_be_ordered_is_kept() -> None:
+    """A third guest's move has nothing to do with the ring: it is made, feasible, with bounds that still hold."""
+    made = plan(with_a_third(swap()))
     assert (made.status, [move.guest for move in made.migrations]) == (Status.FEASIBLE, ["g3"])
     repair, *others = made.goals
     assert (repair.before, repair.after, repair.bound) == (3, 2, 0)

@@ -126,7 +126,8 @@ def _broken(rule: Rule, snapshot: Snapshot, where: Mapping[str, frozenset[str]])
 def shuffles(draw: st.DrawFn) -> tuple[Snapshot, dict[str, str]]:
     """A cluster of nearly full hosts and a wanted placement in which guests of like size have changed places.
 
-    Hosts hold just what is on them, now and then a little more; there may be an empty one. Rules may be broken.
+    Hosts hold just what is on them, now and then a little more, and there may be an empty one; or there is room enough,
+    and only rules make moves wait. Rules may be broken.
     """
     places = [f"h{number}" for number in range(draw(st.integers(2, 3)))]
     sizes = draw(st.lists(st.sampled_from([4, 8]), min_size=3, max_size=6))
@@ -141,16 +142,20 @@ def shuffles(draw: st.DrawFn) -> tuple[Snapshot, dict[str, str]]:
         )
         for one in places
     }
+    roomy = draw(st.integers(0, 2)) == 0
     hosts = [
         replace(
             host(one, cores=64, domains={"rack": draw(st.sampled_from(["r1", "r2"]))}),
-            memory_mib=max(GIB, load[one] + GIB * draw(st.sampled_from([0, 0, 4, 8]))),
+            memory_mib=max(GIB, load[one] + GIB * (64 if roomy else draw(st.sampled_from([0, 0, 4, 8])))),
         )
         for one in places
     ]
     if room := draw(st.sampled_from([0, 4, 8, 8, 64])):
         hosts.append(host("spare", gib=room, cores=64))
-    rules = [draw(_rules(f"r{number}", guests, hosts)) for number in range(draw(st.integers(0, 2)))]
+    rules = [
+        draw(_rules(f"r{number}", guests, hosts))
+        for number in range(draw(st.integers(2 if roomy else 0, 4 if roomy else 2)))
+    ]
     snapshot = cluster(hosts, guests, rules)
     settled = [{one: frozenset({on}) for one, on in place.items()} for place in (_start(snapshot), wanted)]
     kept = tuple(rule for rule in rules if _broken(rule, snapshot, settled[1]) <= _broken(rule, snapshot, settled[0]))
