@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cluster.limits import Limits
 from cluster.problem import Problem
-from cluster.rules import Affinity, GroupMoveLimit
+from cluster.rules import Affinity, GroupMoveLimit, Spread
 from cluster.snapshot import Snapshot
 from policies.registry import make_problem
 from scheduler.planner import Move, Ordering, order_moves
@@ -205,3 +205,14 @@ def test_the_order_is_the_same_however_the_snapshot_is_sorted() -> None:
     snapshot = with_spare(full("a", "b", "c"), 16)
     turned = replace(snapshot, hosts=snapshot.hosts[::-1], guests=snapshot.guests[::-1])
     assert ordered(snapshot, RING)[1] == ordered(turned, RING)[1]
+
+
+def test_two_that_must_be_spread_swap_over_a_third_place() -> None:
+    """There is room enough, but neither may join the other even for a moment: one goes by way of c."""
+    spread = Spread(name="wide", guests=these("x", "y"), domain="host", at_least=2)
+    snapshot = cluster([host(name) for name in "abc"], [guest("x", "a"), guest("y", "b")], [spread])
+    _, ordering, legs = ordered(snapshot, {"x": "b", "y": "a"})
+    assert [(move.guest, move.target) for move in ordering.moves] == [("x", "c"), ("y", "a"), ("x", "b")]
+    assert [leg.after for leg in legs] == [(), (0,), (1,)]
+    crowded = replace(snapshot, hosts=snapshot.hosts[:2])
+    assert ordered(crowded, {"x": "b", "y": "a"})[1].moves == ()
