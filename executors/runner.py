@@ -26,7 +26,7 @@ from executors.events import Event, EventKind
 from executors.journal import Journal
 from executors.protocol import LeavesBehind, MayBegin, MigrationExecutor, PowerExecutor, Progress
 from executors.slots import limit_mib_s, why_no_slot
-from executors.watch import MigrationWatch, Seen
+from executors.watch import MigrationWatch, OnLook, Seen
 
 LastLook = Callable[[Plan, Migrate | Sleep | Wake], str | None]
 
@@ -36,7 +36,8 @@ class PlanRunner:
 
     `last_look` is a step's own look at the world (a sentence refuses the step); `may_act` says why nothing may be
     started now (kill switch, pause, blackout); `lease` is the leadership held by this process's own clock;
-    `why_not_adopt` says why a plan that another process began is only finished, not gone on with.
+    `why_not_adopt` says why a plan that another process began is only finished, not gone on with; `on_look` is told
+    what each look at a guest's hosts saw.
     An unclear outcome is looked at again for `settle_s` before it is `unresolved`, a bad one for `confirm_s`.
     """
 
@@ -52,6 +53,7 @@ class PlanRunner:
         lease: Callable[[], Lease | None],
         *,
         why_not_adopt: Callable[[], str | None] = lambda: None,
+        on_look: OnLook = lambda _step, _sighting: None,
         settle_s: float = 60.0,
         confirm_s: float = 3.0,
     ) -> None:
@@ -63,7 +65,7 @@ class PlanRunner:
         self._last_look = last_look
         self._may_act = may_act
         self._why_not_adopt = why_not_adopt
-        self._watch = MigrationWatch(migrations, clock, settings.timeout_s, settle_s, confirm_s)
+        self._watch = MigrationWatch(migrations, clock, settings.timeout_s, settle_s, confirm_s, on_look)
         self._power_since_s: dict[str, float] = {}
         self._seen: tuple[str, int] | None = None
         self._began = ""

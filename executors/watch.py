@@ -5,6 +5,7 @@ Nothing here is needed after a crash: a step found in the journal is watched fro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,6 +15,13 @@ from cluster.errors import StepError, UnreachableError
 from cluster.plan import Migrate, Step, StepRecord, StepState
 from executors.outcome import Verdict, settle, why_not_startable
 from executors.protocol import LeavesBehind, MigrationExecutor, Presence, Progress, Sighting
+
+OnLook = Callable[[Migrate, Sighting], None]
+
+
+def _nothing(_step: Migrate, _sighting: Sighting) -> None:
+    pass
+
 
 _NOT_RUNNING = Progress(running=False)
 _STAYED = frozenset({StepState.FAILED, StepState.ABORTED})
@@ -55,6 +63,7 @@ class MigrationWatch:
     timeout_s: float
     settle_s: float
     confirm_s: float
+    on_look: OnLook = _nothing
     _watched: dict[str, _Watched] = field(default_factory=dict)
 
     def why_not_startable(self, step: Migrate) -> str | None:
@@ -163,6 +172,8 @@ class MigrationWatch:
 
     def _sighting(self, step: Migrate) -> Sighting:
         try:
-            return self.migrations.look(step)
+            sighting = self.migrations.look(step)
+            self.on_look(step, sighting)
+            return sighting
         except (UnreachableError, StepError):
             return Sighting(Presence.UNKNOWN, Presence.UNKNOWN)

@@ -5,6 +5,7 @@ A check looks at a `View` and returns a sentence, or `None` to let pass. To add 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -81,12 +82,20 @@ def frozen_guests(view: View, unresolved: Mapping[str, str]) -> dict[str, tuple[
 
 
 def failed_moves(records: Iterable[PlanRecord]) -> dict[str, datetime]:
-    """Return when each guest's migration last failed or was aborted, from the latest plans."""
+    """Return when each guest's migration last failed or was aborted, from the latest plans.
+
+    One that was refused twice to the same host counts, too: every new plan would end with the same refusal.
+    """
     failed: dict[str, datetime] = {}
+    refused: Counter[tuple[str, str]] = Counter()
     for record in records:
         for step in record.plan.migrations:
             written = record.steps.get(step.id)
-            if written is not None and written.state in (StepState.FAILED, StepState.ABORTED):
+            if written is None:
+                continue
+            refused[step.guest, step.target] += written.state is StepState.REFUSED
+            again = written.state is StepState.REFUSED and refused[step.guest, step.target] > 1
+            if again or written.state in (StepState.FAILED, StepState.ABORTED):
                 failed[step.guest] = max(written.at, failed.get(step.guest, written.at))
     return failed
 

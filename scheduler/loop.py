@@ -16,10 +16,11 @@ from pathlib import Path
 from cluster.clock import Clock
 from cluster.config.settings import Mode, Settings
 from cluster.errors import UnreachableError
-from cluster.plan import Plan, PlanRecord, Sleep, Step, StepState, Wake
+from cluster.plan import Migrate, Plan, PlanRecord, Sleep, Step, StepState, Wake
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Lease
 from executors.events import Event, EventKind
+from executors.protocol import Presence, Sighting
 from executors.runner import PlanRunner
 from scheduler.commands import carry_out
 from scheduler.cycle import Cycle
@@ -34,6 +35,8 @@ from scheduler.status import status_of
 
 TICK_S = 0.5
 STATUS_TTL_S = 30.0
+SILENT_CYCLES = 5
+"""For how many cycles a host counts as unreachable that did not answer a step's look."""
 
 Listener = Callable[[str], None]
 
@@ -58,6 +61,7 @@ class Loop:
         self._listener = listener
         self._started_at = clock.now()
         self._unreachable: dict[str, str] = {}
+        self._silent_until_s: dict[str, float] = {}
         self._acting = threading.Lock()
         self._finishing = False
         self.leadership = Leadership(parts.store, holder, settings.scheduler.lease_s, clock)
@@ -71,6 +75,7 @@ class Loop:
             lambda: why_no_action(self._bare_view()),
             lambda: self.leadership.lease,
             why_not_adopt=self._why_not_adopt,
+            on_look=self._note_silence,
         )
         self.cycle_once = Cycle(parts.store, self.leadership, self.runner, self.view)
 
@@ -171,7 +176,7 @@ class Loop:
         """Return what is known of the cluster now."""
         store = self.parts.store
         return build_snapshot(
-            store.reports(), self.settings, store.flags(), self._clock.now(), active, self._unreachable
+            store.reports(), self.settings, store.flags(), self._clock.now(), active, self._unreachable_now()
         )
 
     def view(self, active: PlanRecord | None) -> View:
@@ -204,6 +209,21 @@ class Loop:
             return f"plan {plan.id} is not under way any more"
         under_way = [move for move in plan.migrations if record.step_state(move.id) is StepState.RUNNING]
         return why_not_now(plan, step, self.see(record), self.settings.limits, self._clock.now(), under_way)
+
+    def _unreachable_now(self) -> dict[str, str]:
+        """Return the hosts that do not answer, to collectors or to a step's look, each with the reason."""
+        now_s = self._clock.monotonic_s()
+        silent = [host for host, until_s in tuple(self._silent_until_s.items()) if now_s < until_s]
+        return {**self._unreachable, **dict.fromkeys(silent, "did not answer when a step was to begin")}
+
+    def _note_silence(self, step: Migrate, sighting: Sighting) -> None:
+        """Remember who was silent: a host that reports but cannot be acted on would end plan after plan."""
+        until_s = self._clock.monotonic_s() + SILENT_CYCLES * self.settings.scheduler.interval_s
+        for host, seen in ((step.source, sighting.source), (step.target, sighting.target)):
+            if seen is Presence.UNKNOWN:
+                self._silent_until_s[host] = until_s
+            else:
+                self._silent_until_s.pop(host, None)
 
     def _why_not_adopt(self) -> str | None:
         mode = self.settings.scheduler.mode

@@ -11,7 +11,13 @@ from cluster.errors import StoreUnavailableError
 from cluster.formats.plan_file import write_plan
 from cluster.plan import Plan, PlanState, StepState
 from cluster.store.protocol import Command
+from executors.protocol import Presence
+from scheduler.loop import SILENT_CYCLES
+from simulator.executor import SimMigrationExecutor
 from tests.scheduler.stage import QUICK, Stage, in_mode
+
+# One silent host of three is more than the breaker's usual share.
+FEW_HOSTS = replace(QUICK, gate=replace(QUICK.gate, stale_hosts_ratio=0.5, guest_cooldown_s=0.0))
 
 
 def begun(mode: Mode = Mode.ACT) -> tuple[Stage, Plan]:
@@ -100,6 +106,45 @@ def test_a_plan_left_behind_is_gone_on_with_only_in_mode_act(mode: Mode, left: i
         stage.clock.advance(1)
     assert stage.on("a") == left
     assert stage.store.active_plan() is None
+
+
+def look_as(monkeypatch: pytest.MonkeyPatch, seen: Presence, hosts: str, guests: str = "") -> None:
+    """Have the executor's eyes see guests (all, unless named) so on these hosts; reports go on as ever."""
+    real = SimMigrationExecutor._presence
+
+    def presence(self: SimMigrationExecutor, guest: str, host: str) -> Presence:
+        return seen if host in hosts and guests in ("", guest) else real(self, guest, host)
+
+    monkeypatch.setattr(SimMigrationExecutor, "_presence", presence)
+
+
+def test_a_host_that_only_reports_does_not_keep_the_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its agent is well, but no step can begin there: it counts as unreachable, and plans do without it."""
+    look_as(monkeypatch, Presence.UNKNOWN, "b")
+    stage = Stage(FEW_HOSTS)
+    stage.run(200)
+    assert [stage.on(host) for host in "abc"] == [3, 0, 3]
+    snapshot = stage.loop.see(None).snapshot
+    assert snapshot.why_unplannable(snapshot.host_by_id["b"]) == "host b is unreachable"
+    assert len(stage.plans(PlanState.ENDED)) <= 3
+
+
+def test_a_host_that_answers_again_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was seen of it is forgotten after a while."""
+    with monkeypatch.context() as patched:
+        look_as(patched, Presence.UNKNOWN, "b")
+        stage = Stage(FEW_HOSTS)
+        stage.run(100)
+    stage.run(2 * SILENT_CYCLES * stage.settings.scheduler.interval_s)
+    assert [stage.on(host) for host in "abc"] == [2, 2, 2]
+
+
+def test_a_guest_that_is_refused_again_and_again_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old definition of it lies on every other host: after two refusals it rests, and the others move."""
+    look_as(monkeypatch, Presence.STOPPED, "bc", "g0")
+    stage = Stage()
+    stage.run(1200)
+    assert sorted(stage.on(host) for host in "abc") == [2, 2, 2]
 
 
 def test_after_a_first_interrupt_no_plan_is_begun() -> None:
