@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TRIMTAB = [sys.executable, "-c", "import sys; from scheduler.cli import main; sys.exit(main())"]
 HOST_CPU_MILLICORES = 4000
 HOST_MEMORY_MIB = 4096
-INTERVAL_S = 2.0
+INTERVAL_S = 1.0
 VERB_S = 90
 
 Toml = Mapping[str, Any]

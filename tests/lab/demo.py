@@ -18,7 +18,17 @@ from tests.lab.lab import Lab
 from tests.lab.needs import lab_missing
 from tests.lab.processes import LabError
 from tests.lab.redis import LabRedis
-from tests.lab.spreading import CYCLES_AT_REST, GUESTS, Rest, crowd, discontinuous, memories, not_alone, watch_rest
+from tests.lab.spreading import (
+    CYCLES_AT_REST,
+    GUESTS,
+    UNHURRIED,
+    Rest,
+    crowd,
+    discontinuous,
+    memories,
+    not_alone,
+    watch_rest,
+)
 
 SPREAD_WITHIN_S = 120
 _began_s = time.monotonic()
@@ -62,7 +72,7 @@ def show(lab: Lab, redis: LabRedis) -> int:
     say(f"{len(lab.hosts)} hosts are up, each with its own libvirtd: {', '.join(host.name for host in lab.hosts)}")
     crowd(lab, first)
     say(f"{GUESTS} guests run on {first}")
-    with ClusterUnderTest(lab, redis, listener=say) as cluster, Doubles(lab) as doubles:
+    with ClusterUnderTest(lab, redis, UNHURRIED, listener=say) as cluster, Doubles(lab) as doubles:
         cluster.start_agents()
         counts, before = cluster.counts(), memories(lab)
         cluster.start_daemon()

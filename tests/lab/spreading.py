@@ -14,6 +14,8 @@ GUESTS = 9
 MEMORY_MIB = 192
 CPU_MILLICORES = (20, 60, 100)
 CYCLES_AT_REST = 5
+# So that the rest goes on for longer than a guest's cooldown.
+UNHURRIED = {"scheduler": {"interval_s": 2.0}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pytest
 from tests.lab.cluster_under_test import starts_of_steps
 from tests.lab.conftest import MakeCluster
 from tests.lab.lab import Lab
-from tests.lab.spreading import CYCLES_AT_REST, boot, crowd, discontinuous, memories, not_alone, watch_rest
+from tests.lab.spreading import CYCLES_AT_REST, UNHURRIED, boot, crowd, discontinuous, memories, not_alone, watch_rest
 
 pytestmark = pytest.mark.lab
 
@@ -21,7 +21,7 @@ PAIR = {"kind": "affinity", "name": "db-pair", "guests": {"app": "db"}}
 def test_nine_guests_on_one_host_are_spread_and_then_left_alone(lab: Lab, make_cluster: MakeCluster) -> None:
     """Fed by agents through Redis the daemon moves guests within its limits until they are spread; then it rests."""
     crowd(lab, "lab-1")
-    cluster = make_cluster()
+    cluster = make_cluster(changes=UNHURRIED)
     cluster.start_agents()
     before = memories(lab)
     cluster.start_daemon()
