@@ -104,8 +104,9 @@ class Daemon:
         except TrimtabError as error:
             self._note(job.name, str(error))
         except Exception as error:  # a defect in one job must not stop the watching of running migrations
-            logger.exception("job %s failed", job.name)
-            self._note(job.name, f"internal error in {job.name}: {error!r}; please report it")
+            if self._trouble.get(job.name) != (said := f"internal error in {job.name}: {error!r}; please report it"):
+                logger.exception("job %s failed", job.name)
+            self._note(job.name, said)
         else:
             if self._trouble.pop(job.name, None) is not None and not self._trouble:
                 self._say("all is well again")

@@ -40,6 +40,8 @@ class RedisStore:
         self._server = server
         self._journal_kept = journal_kept
         self._plans_kept = plans_kept
+        # Reading strictly costs more than anything else here, and most reports are read many times.
+        self._read: dict[str, tuple[str, Report | None]] = {}
         self._unanswered: list[str] = []
         self._unanswered_lock = threading.Lock()
 
@@ -53,15 +55,12 @@ class RedisStore:
 
     def reports(self) -> tuple[Report, ...]:
         answer = self._server.run("reports")
-        texts = {_str(host): _str(text) for host, text in zip(answer[::2], answer[1::2], strict=True)}
-        found = []
-        for host in sorted(texts):
-            try:
-                found.append(report_from_json_text(texts[host], f"report of host {host}"))
-            except InputError as error:
-                # One agent of another version must not hide the other hosts; this one becomes stale, which is said.
-                _log.warning("%s; run the same version of Trimtab there", error)
-        return tuple(found)
+        held = {}
+        for host, text in sorted(_pairs(answer).items()):
+            known = self._read.get(host)
+            held[host] = known if known is not None and known[0] == text else (text, _report(host, text))
+        self._read = held
+        return tuple(report for _, report in held.values() if report is not None)
 
     def record_usage(self, guest: str, metric: Metric, at: datetime, value: int) -> None:
         self.record_samples((Sample(guest, metric, at, value),))
@@ -249,6 +248,15 @@ class RedisStore:
                 f"store {self._server.shown} holds {error}, which this version cannot read; run one version of Trimtab"
             )
             raise StoreUnavailableError(text) from error
+
+
+def _report(host: str, text: str) -> Report | None:
+    """Read a report. `None`: an agent of another version; it must not hide the other hosts, and becomes stale."""
+    try:
+        return report_from_json_text(text, f"report of host {host}")
+    except InputError as error:
+        _log.warning("%s; run the same version of Trimtab there", error)
+        return None
 
 
 def _milliseconds(ttl_s: float) -> int:

@@ -219,8 +219,10 @@ def test_a_bad_configuration_keeps_the_old_one() -> None:
         (KeyError("x"), "internal error in work: KeyError('x'); please report it"),
     ],
 )
-def test_trouble_is_said_once_and_so_is_its_end(error: Exception, says: str) -> None:
-    """However often the job fails meanwhile; the job goes on being run."""
+def test_trouble_is_said_once_and_so_is_its_end(
+    error: Exception, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often the job fails meanwhile; the job goes on being run, and a defect's traceback is logged once."""
     well = threading.Event()
 
     def work() -> None:
@@ -236,6 +238,7 @@ def test_trouble_is_said_once_and_so_is_its_end(error: Exception, says: str) -> 
     running = Running(Pretend(work))
     running.during(script)
     assert running.said == [says, "all is well again"]
+    assert len([record for record in caplog.records if record.exc_info]) == isinstance(error, KeyError)
 
 
 def test_systemd_is_told_of_ready_and_stopping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,14 @@ import pytest
 from cluster.config.settings import Mode, Settings
 from cluster.errors import StoreUnavailableError
 from cluster.formats.plan_file import write_plan
-from cluster.plan import Plan, PlanState, StepState
+from cluster.plan import Plan, PlanState, StepRecord, StepState
 from cluster.store.protocol import Command
 from executors.protocol import Presence
+from scheduler.cli.context import Context
+from scheduler.cli.verbs.run import LATEST_PLANS, _View
 from scheduler.loop import SILENT_CYCLES
 from simulator.executor import SimMigrationExecutor
+from tests.executors.world import migrate, plan
 from tests.scheduler.stage import QUICK, Stage, in_mode
 
 # One silent host of three is more than the breaker's usual share.
@@ -154,3 +157,21 @@ def test_after_a_first_interrupt_no_plan_is_begun() -> None:
     stage.loop.stop_starting()
     assert "no plan is begun any more" in stage.ask("approve", stage.plans(PlanState.WAITING)[0].plan.id)
     assert stage.store.active_plan() is None
+
+
+def test_moves_are_counted_over_many_plans() -> None:
+    """The daemon's summary knows of every plan, though each look reads only the latest."""
+    stage = Stage()
+    view = _View(Context(stage.clock), stage.loop)
+    stage.loop.keep_lease()
+    lease = stage.loop.leadership.lease
+    assert lease is not None
+    for number in range(2 * LATEST_PLANS):
+        made = plan(migrate("s1", "g0", "a", "b"), plan_id=f"p{number}")
+        stage.store.open_plan(made, PlanState.ACTIVE, lease.token, stage.clock.now())
+        done = StepRecord(StepState.DONE, stage.clock.now(), lease.token, mib=10)
+        stage.store.write_step(made.id, "s1", StepState.WAITING, done)
+        stage.store.set_plan_state(made.id, PlanState.ENDED, lease.token, stage.clock.now(), "")
+        if number % 7 == 0:
+            view._moves()
+    assert view._moves() == (2 * LATEST_PLANS, 0, 20.0 * LATEST_PLANS)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from cluster.errors import UnreachableError
-from cluster.plan import Migrate, StepState
+from cluster.plan import Migrate, PlanRecord, StepState
 from cluster.snapshot import Snapshot
 from reports.cluster_bars import bars_of, cluster_bars
 from reports.summary import Summary, spreads, summary_json, summary_text
@@ -32,6 +32,11 @@ EXAMPLES = """\
 """
 SHOW_EVERY_S = 10.0
 FIRST_SHOWN_AFTER_S = 0.5
+LATEST_PLANS = 20
+"""More than can begin between two looks."""
+
+Moves = tuple[int, int, float]
+"""Migrations done and failed, and MiB moved."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,6 +99,8 @@ class _View:
         self._began = context.clock.now()
         self._before: Snapshot | None = None
         self._said = ""
+        self._latest: dict[str, Moves] = {}
+        self._older: Moves = (0, 0, 0.0)
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -158,21 +165,23 @@ class _View:
         except UnreachableError:
             return self._before or Snapshot("", self._began, (), ())
 
-    def _moves(self) -> tuple[int, int, float]:
+    def _moves(self) -> Moves:
         """Return migrations done and failed since the start, and MiB moved."""
+        with suppress(UnreachableError):
+            latest = {one.plan.id: self._moves_of(one) for one in self._loop.parts.store.plans(LATEST_PLANS)}
+            self._older = _sum(self._older, *(moves for plan, moves in self._latest.items() if plan not in latest))
+            self._latest = latest
+        return _sum(self._older, *self._latest.values())
+
+    def _moves_of(self, record: PlanRecord) -> Moves:
         done, failed, mib = 0, 0, 0.0
-        try:
-            records = self._loop.parts.store.plans(500)
-        except UnreachableError:
-            return done, failed, mib
-        for record in records:
-            for step in record.plan.steps:
-                written = record.steps.get(step.id)
-                if not isinstance(step, Migrate) or written is None or written.at < self._began:
-                    continue
-                done += written.state is StepState.DONE
-                failed += written.state in (StepState.FAILED, StepState.UNRESOLVED)
-                mib += written.mib
+        for step in record.plan.steps:
+            written = record.steps.get(step.id)
+            if not isinstance(step, Migrate) or written is None or written.at < self._began:
+                continue
+            done += written.state is StepState.DONE
+            failed += written.state in (StepState.FAILED, StepState.UNRESOLVED)
+            mib += written.mib
         return done, failed, mib
 
     def _unresolved(self) -> int:
@@ -180,3 +189,8 @@ class _View:
             return len(self._loop.parts.store.unresolved())
         except UnreachableError:
             return 0
+
+
+def _sum(*moves: Moves) -> Moves:
+    done, failed, mib = zip(*moves, strict=True)
+    return sum(done), sum(failed), sum(mib)

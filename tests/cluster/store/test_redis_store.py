@@ -303,3 +303,13 @@ def test_a_failover_that_lost_the_last_writes_gives_out_no_token_twice(redis_har
     assert new is not None and new.token > old
     with pytest.raises(FencedError):
         store.open_plan(plan("p"), PlanState.ACTIVE, old, START)
+
+
+def test_a_report_is_read_once_however_often_it_is_asked_for(redis_harness: Harness) -> None:
+    """A step's look must not read a thousand guests anew; a newer report is read at once."""
+    store = redis_harness.store
+    store.put_report(report("a", 1, 1), 60)
+    (first,) = store.reports()
+    assert store.reports()[0] is first
+    redis_harness.other.put_report(report("a", 1, 2), 60)
+    assert store.reports() == (report("a", 1, 2),)
