@@ -219,9 +219,7 @@ def test_a_bad_configuration_keeps_the_old_one() -> None:
         (KeyError("x"), "internal error in work: KeyError('x'); please report it"),
     ],
 )
-def test_trouble_is_said_once_and_so_is_its_end(
-    error: Exception, says: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_trouble_is_said_once_and_so_is_its_end(error: Exception, says: str, caplog: pytest.LogCaptureFixture) -> None:
     """However often the job fails meanwhile; the job goes on being run, and a defect's traceback is logged once."""
     well = threading.Event()
 
