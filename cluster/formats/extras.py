@@ -6,7 +6,7 @@ the thing it was written on and goes when that goes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from cluster.formats.reader import Value
 from cluster.formats.values import Json
@@ -18,9 +18,9 @@ FREE_KEYS = frozenset({"labels", "domains", "guests", "hosts", "to"})
 Extras = Mapping[tuple[str, ...], object]
 
 
-def read_extras(value: Value) -> Extras:
-    """Return the `x_` keys of a document that has been read."""
-    return dict(_found(value.raw, ()))
+def read_extras(value: Value, own: Collection[str] = ()) -> Extras:
+    """Return the `x_` keys of a document that has been read, but for those that are fields of ours (`own`)."""
+    return {path: note for path, note in _found(value.raw, ()) if path[-1] not in own}
 
 
 def put_extras(document: Json, extras: Extras) -> Json:

@@ -33,10 +33,13 @@ from cluster.formats.values import (
 from cluster.plan import Estimate, Figures, Migrate, NotMoved, Plan, Sleep, Status, Step, TierValue, Wake
 
 SCHEMA = "trimtab.plan/1"
+OWN_NOTES = ("x_note", "x_guest_memory_mib", "x_guest_vcpus")
+"""Keys that Trimtab adds to what the contract promises: other readers let them through."""
 
 _ESTIMATE = Record(
     Estimate,
     {"mib": WHOLE, "seconds": AMOUNT, "downtime_ms": WHOLE, "converges": RATIO, "mbit_s": WHOLE, "note": TEXT},
+    renamed={"note": "x_note"},
 )
 
 
@@ -62,7 +65,12 @@ _STEPS: dict[str, Record[Any]] = {
             "guest_memory_mib": nullable(WHOLE),
             "guest_vcpus": nullable(WHOLE),
         },
-        renamed={"source": "from", "target": "to"},
+        renamed={
+            "source": "from",
+            "target": "to",
+            "guest_memory_mib": "x_guest_memory_mib",
+            "guest_vcpus": "x_guest_vcpus",
+        },
         fixed={"kind": "migrate"},
         check=_check_migrate,
     ),
@@ -197,7 +205,7 @@ _PLAN = Record(
 def plan_from_json(value: Value) -> Plan:
     """Read a plan that is the whole or a part of a document. `InputError` for anything wrong."""
     value.schema(SCHEMA)
-    return replace(_PLAN.read(value), extra=read_extras(value))
+    return replace(_PLAN.read(value), extra=read_extras(value, OWN_NOTES))
 
 
 def plan_to_json(plan: Plan) -> Json:

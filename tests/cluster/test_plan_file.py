@@ -156,3 +156,17 @@ def test_any_value_anywhere_is_read_or_refused(path: Path, value: object) -> Non
     """One value of a good file changed into anything makes a good file or an input error, never another failure."""
     text = json.dumps(changed(PLAN, (path, value)))
     accepted_or_refused(lambda: read_plan(text, "odd.json"))
+
+
+def test_what_we_add_to_the_contract_is_a_note() -> None:
+    """Beside the keys of the contract a written plan holds only keys that every reader lets through."""
+    promised = {"id", "after", "kind", "guest", "guest_name", "from", "to", "parking", "reason", "gain_share"}
+    promised |= {"estimate"}
+    estimate = {"mib", "seconds", "downtime_ms", "converges", "mbit_s"}
+    assumed = Estimate(1, 1.0, 1, 1.0, 1, "assumed")
+    step = Migrate("s1", "g", "a", "b", "why", assumed, guest_memory_mib=1, guest_vcpus=1)
+    plan = replace(read_plan(json.dumps(PLAN), "plan.json"), steps=(step,))
+    written = json.loads(write_plan(plan))["steps"][0]
+    assert {key for key in written if not key.startswith("x_")} == promised
+    assert {key for key in written["estimate"] if not key.startswith("x_")} == estimate
+    assert read_plan(write_plan(plan), "plan.json") == plan
