@@ -2,9 +2,9 @@
 
 libvirt-python calls block, and a call into a host that hangs may never return. So each connection has a worker thread
 that makes the calls; a caller stops waiting at its deadline and leaves the worker, with its libvirt connection, to its
-fate. The next call gets a fresh worker. The number of workers left hanging is capped. Safe for use by several threads:
-their calls queue up, and the time in the queue counts. A call that may take long (a migration) needs a connection of
-its own.
+fate. The next call gets a fresh worker. When too many are left hanging, a further one is tried only at long intervals.
+Safe for use by several threads: their calls queue up, and the time in the queue counts. A call that may take long (a
+migration) needs a connection of its own.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ OPERATION_TIMEOUT = 68
 OPERATION_UNSUPPORTED = 84
 
 MOST_HUNG_CALLS = 8
+RETRY_HUNG_S = 900.0
+"""How long after the last call given up one more is tried although too many hang."""
 FREE_FAILURES = 3
 LONGEST_BACKOFF_S = 30.0
 KEEPALIVE_INTERVAL_S = 5
@@ -156,6 +158,7 @@ class LibvirtConnection:
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
         self._hung: list[_Worker] = []
+        self._last_hung_s = 0.0
         self._failures = 0
         self._next_try_s = 0.0
         self._last_error = ""
@@ -211,7 +214,8 @@ class LibvirtConnection:
         rest_s = self._next_try_s - self._clock.monotonic_s()
         if self._failures and rest_s > 0:
             raise HostUnreachableError(f"{self._last_error} (next try in {rest_s:.0f} s)")
-        if self._worker is None and self.hung_calls >= self._most_hung:
+        rested = self._clock.monotonic_s() - self._last_hung_s > RETRY_HUNG_S
+        if self._worker is None and self.hung_calls >= self._most_hung and not rested:
             raise HostUnreachableError(
                 f"host {self.name}: {self.hung_calls} calls hang; look at libvirtd and at the guests' QEMU there"
             )
@@ -222,6 +226,7 @@ class LibvirtConnection:
             current = worker.current
             if current is not None and current.given_up and self._worker is worker:
                 self._hung.append(worker)
+                self._last_hung_s = self._clock.monotonic_s()
                 self._worker = None
                 self._move_waiting_tasks(worker)
                 worker.tasks.put(None)

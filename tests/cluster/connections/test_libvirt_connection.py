@@ -10,6 +10,7 @@ import pytest
 from cluster.clock import SystemClock
 from cluster.connections.libvirt_connection import (
     NO_DOMAIN,
+    RETRY_HUNG_S,
     DeadlineError,
     LibvirtConnection,
     LibvirtError,
@@ -128,6 +129,25 @@ def test_hung_calls_are_capped() -> None:
     assert threading.active_count() == before
     let_go.set()
     wait_for(connection, 0)
+    connection.close()
+
+
+def test_a_host_whose_calls_hang_for_ever_is_tried_again_at_long_intervals() -> None:
+    """A machine that hung and was then switched off ends no call; when it is back it must be seen without a restart."""
+    clock, let_go = FakeClock(), threading.Event()
+    connection = LibvirtConnection(URI, 5.0, clock, name="kvm-1", most_hung=2)
+    for _ in range(2):
+        with pytest.raises(DeadlineError):
+            connection.call("hang", lambda _: let_go.wait(10), deadline_s=0.05)
+    clock.sleep(RETRY_HUNG_S + 1)
+    with pytest.raises(DeadlineError):
+        connection.call("hang", lambda _: let_go.wait(10), deadline_s=0.05)
+    with pytest.raises(HostUnreachableError, match="3 calls hang"):
+        connection.call("count", lambda one: int(one.numOfDomains()))
+    clock.sleep(RETRY_HUNG_S + 1)
+    assert connection.call("count", lambda one: int(one.numOfDomains())) == 1
+    assert connection.call("count", lambda one: int(one.numOfDomains())) == 1
+    let_go.set()
     connection.close()
 
 
