@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from cluster.clock import Clock
@@ -182,12 +183,16 @@ class Loop:
     def view(self, active: PlanRecord | None) -> View:
         """Return what the gate looks at; the snapshot is the cluster as autonomous plans may touch it."""
         sight = self.see(active)
+        # Later than clocks may differ: written while one was wrong. Waiting for that moment could take for ever.
+        latest = self._clock.now() + timedelta(seconds=self.settings.collect.stale_s)
+        moves = {guest: at for guest, at in self.parts.store.last_moves().items() if at <= latest}
+        failures = {guest: at for guest, at in failed_moves(self.parts.store.plans(20)).items() if at <= latest}
         power = self.parts.power is not None
         return replace(
             self._bare_view(),
             snapshot=plannable_by_us(sight.snapshot, self.settings, sight.stopped, power),
-            last_moves=self.parts.store.last_moves(),
-            last_failures=failed_moves(self.parts.store.plans(20)),
+            last_moves=moves,
+            last_failures=failures,
             store_problems=() if self.parts.world is not None else self.parts.store.durability_problems(),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -148,6 +149,34 @@ def test_a_guest_that_is_refused_again_and_again_does_not_hold_up_the_others(mon
     stage = Stage()
     stage.run(1200)
     assert sorted(stage.on(host) for host in "abc") == [2, 2, 2]
+
+
+def test_a_drain_in_mid_plan_stops_what_would_come_to_the_host() -> None:
+    """The plan under way ends instead of filling the host, and the next one empties it."""
+    stage, made = begun()
+    stage.store.set_flag("drain:b", "ann")
+    coming = sum(step.target == "b" for step in made.migrations)
+    stage.run(300)
+    record = stage.store.plan(made.id)
+    assert record is not None and "host b is cordoned" in record.why
+    done = [step for step in made.migrations if record.step_state(step.id) is StepState.DONE]
+    assert sum(step.target == "b" for step in done) < coming
+    assert stage.on("b") == 0
+
+
+def test_a_move_dated_in_the_future_holds_nothing_up_for_ever() -> None:
+    """The scheduler's clock was once a year ahead: no figures will be newer than that for a year."""
+    stage = Stage()
+    stage.loop.keep_lease()
+    lease = stage.loop.leadership.lease
+    assert lease is not None
+    made = plan(migrate("s1", "g0", "b", "a"))
+    stage.store.open_plan(made, PlanState.ACTIVE, lease.token, stage.clock.now())
+    done = StepRecord(StepState.DONE, stage.clock.now() + timedelta(days=365), lease.token)
+    stage.store.write_step(made.id, "s1", StepState.WAITING, done)
+    stage.store.set_plan_state(made.id, PlanState.ENDED, lease.token, stage.clock.now(), "")
+    stage.run(300)
+    assert [stage.on(host) for host in "abc"] == [2, 2, 2]
 
 
 def test_after_a_first_interrupt_no_plan_is_begun() -> None:
