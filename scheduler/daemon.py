@@ -19,6 +19,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from cluster.errors import TrimtabError, UnreachableError
 from scheduler.loop import Job, Loop
 from scheduler.notify import notify
+from scheduler.trouble import Trouble
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Daemon:
         self._interrupts = 0
         self._terminated = threading.Event()
         self._reload_wanted = threading.Event()
-        self._trouble: dict[str, str] = {}
+        self._trouble = Trouble(say)
 
     def run(self, for_s: float | None = None) -> None:
         """Run until told to stop; with `for_s`, finish what runs after that many seconds and return."""
@@ -95,27 +96,11 @@ class Daemon:
             self._say(f"configuration not taken, the old one stays: {error}")
 
     def _guarded(self, job: Job) -> None:
-        """Run a job; trouble is said once when it begins and once when it is over."""
         try:
-            job.run()
-        except UnreachableError as error:
-            # The same loss reads differently from call to call (refused, closed, no answer): it is said once.
-            self._note(job.name, f"{error}; not acting until it is back", type(error).__name__)
-        except TrimtabError as error:
-            self._note(job.name, str(error))
+            self._trouble.run(job)
         except Exception as error:  # a defect in one job must not stop the watching of running migrations
-            if self._trouble.get(job.name) != (said := f"internal error in {job.name}: {error!r}; please report it"):
+            if self._trouble.note(job.name, f"internal error in {job.name}: {error!r}; please report it"):
                 logger.exception("job %s failed", job.name)
-            self._note(job.name, said)
-        else:
-            if self._trouble.pop(job.name, None) is not None and not self._trouble:
-                self._say("all is well again")
-
-    def _note(self, job: str, text: str, kind: str = "") -> None:
-        """Say what is wrong with a job, unless a job is in trouble of the same kind (the text, where none is given)."""
-        if (kind or text) not in self._trouble.values():
-            self._say(text)
-        self._trouble[job] = kind or text
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGTERM:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from cluster.clock import Clock
-from cluster.errors import TrimtabError, UnreachableError
 from scheduler.loop import Job, Loop
+from scheduler.trouble import Trouble
 
 
 class Turns:
@@ -18,9 +18,8 @@ class Turns:
     def __init__(self, jobs: Collection[Job], clock: Clock, say: Callable[[str], None]) -> None:
         self._jobs = tuple(jobs)
         self._clock = clock
-        self._say = say
         self._due_s = {job.name: clock.monotonic_s() for job in self._jobs}
-        self._trouble: dict[str, str] = {}
+        self._trouble = Trouble(say)
 
     @property
     def next_due_s(self) -> float:
@@ -32,7 +31,7 @@ class Turns:
         for job in self._jobs:
             now_s = self._clock.monotonic_s()
             if self._due_s[job.name] <= now_s + 1e-6:
-                self._run(job)
+                self._trouble.run(job)
                 self._due_s[job.name] = now_s + job.every_s
 
     def until(self, over: Callable[[], bool], most_s: float | None = None) -> bool:
@@ -46,21 +45,6 @@ class Turns:
             if end_s is not None and now_s >= end_s:
                 return False
             self._clock.sleep(max(0.01, min(self.next_due_s, now_s + 1.0) - now_s))
-
-    def _run(self, job: Job) -> None:
-        try:
-            job.run()
-        except UnreachableError as error:
-            self._note(job.name, f"{error}; not acting until it is back")
-        except TrimtabError as error:
-            self._note(job.name, str(error))
-        else:
-            self._trouble.pop(job.name, None)
-
-    def _note(self, job: str, text: str) -> None:
-        if text not in self._trouble.values():
-            self._say(text)
-        self._trouble[job] = text
 
 
 @contextmanager
