@@ -77,10 +77,14 @@ class LibvirtMigrationExecutor:
         """See where the guest is, asking all hosts at once; one that does not answer within its deadline is unknown."""
         seen = {host: self._ask(host, step) for host in sorted({*self._connections, step.source, step.target})}
         where = {host: self._seen(future) for host, future in seen.items()}
+        silent = tuple(
+            host for host in (step.source, step.target) if isinstance(seen[host].exception(), UnreachableError)
+        )
         source, target = where.pop(step.source), where.pop(step.target)
         active = (Presence.RUNNING, Presence.LEAVING)
         elsewhere = tuple(host for host, presence in where.items() if presence in active)
-        return Sighting(source, target, elsewhere, target is not Presence.RUNNING or self._answers(step))
+        answering = target is not Presence.RUNNING or self._answers(step)
+        return Sighting(source, target, elsewhere, answering, silent)
 
     def _ask(self, host: str, step: Migrate) -> Future[Presence]:
         waiting = Presence.ARRIVING if host == step.target else Presence.LEAVING

@@ -33,6 +33,7 @@ class Sighting:
     target: Presence
     elsewhere: tuple[str, ...] = ()
     answering: bool = True  # the guest's QEMU on the target answered; meaningful when running there
+    silent: tuple[str, ...] = ()  # source or target, where the host itself does not answer: not only this guest of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from cluster.plan import Migrate, Plan, PlanRecord, Sleep, Step, StepState, Wake
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Lease
 from executors.events import Event, EventKind
-from executors.protocol import Presence, Sighting
+from executors.protocol import Sighting
 from executors.runner import PlanRunner
 from scheduler.commands import carry_out
 from scheduler.cycle import Cycle
@@ -224,8 +224,8 @@ class Loop:
     def _note_silence(self, step: Migrate, sighting: Sighting) -> None:
         """Remember who was silent: a host that reports but cannot be acted on would end plan after plan."""
         until_s = self._clock.monotonic_s() + SILENT_CYCLES * self.settings.scheduler.interval_s
-        for host, seen in ((step.source, sighting.source), (step.target, sighting.target)):
-            if seen is Presence.UNKNOWN:
+        for host in (step.source, step.target):
+            if host in sighting.silent:
                 self._silent_until_s[host] = until_s
             else:
                 self._silent_until_s.pop(host, None)

@@ -25,6 +25,7 @@ class SimMigrationExecutor:
                 target=seen[step.target],
                 elsewhere=tuple(host for host in others if seen[host] in (Presence.RUNNING, Presence.LEAVING)),
                 answering=step.guest not in self._world.hung,
+                silent=tuple(host for host in (step.source, step.target) if seen[host] is Presence.UNKNOWN),
             )
 
     def start(self, step: Migrate, limit_mib_s: int, may_begin: MayBegin = always) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from functools import cached_property
@@ -83,6 +84,8 @@ def _put(stream: TextIO, text: str | None) -> None:
         # A terminal or pipe without UTF-8: bars and dots have a plain form, other letters are spelt out.
         plain = f"{text}\n".translate(_PLAIN).encode("ascii", "backslashreplace").decode()
         _put(stream, plain.rstrip("\n"))
-    except BrokenPipeError:
-        # What Python would flush at its exit must not fail a second time.
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
+        # The reader or the terminal is gone. What Python would flush at its exit must not fail a second time.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

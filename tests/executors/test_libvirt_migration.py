@@ -12,8 +12,10 @@ import pytest
 from cluster.clock import SystemClock
 from cluster.config.settings import MigrationSettings
 from cluster.connections.libvirt_connection import LibvirtConnection
+from cluster.errors import HostUnreachableError, StepError
 from executors import libvirt_migration
 from executors.libvirt_migration import LibvirtMigrationExecutor
+from executors.protocol import Presence, Sighting
 from tests.executors.world import migrate
 
 STEP = migrate("s1", "g1", "h1", "h2")
@@ -63,4 +65,26 @@ def test_a_host_that_wakes_up_late_begins_nothing_that_was_given_up(
     while not executor._waiting[libvirt_migration._key(STEP)].over.is_set() and time.monotonic() < until_s:
         time.sleep(0.01)
     assert len(SlowConnection.begun) == (0 if given_up else 1)
+    executor.close()
+
+
+class Says:
+    """A connection whose every call ends the same way."""
+
+    def __init__(self, end: Exception | Presence) -> None:
+        self.end = end
+
+    def call(self, _what: str, _function: object) -> Presence:
+        """Return it or raise it."""
+        if isinstance(self.end, Exception):
+            raise self.end
+        return self.end
+
+
+def test_a_guest_that_hangs_does_not_make_its_host_a_silent_one() -> None:
+    """Both are unknown to the step; but only a host that does not answer keeps other guests from being moved."""
+    hung, gone = StepError("the guest's QEMU has not answered for 7 s"), HostUnreachableError("no answer within 5 s")
+    hosts: dict[str, Any] = {"h1": Says(hung), "h2": Says(gone), "h3": Says(Presence.ABSENT)}
+    executor = LibvirtMigrationExecutor(hosts, {}, MigrationSettings(), SystemClock())
+    assert executor.look(STEP) == Sighting(Presence.UNKNOWN, Presence.UNKNOWN, silent=("h2",))
     executor.close()
