@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, datetime
 from types import FrameType
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -24,6 +25,28 @@ from scheduler.trouble import Trouble
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.2
+_SET_BACK_S = 1.0
+
+
+def time_of_day_s() -> float:
+    """Return the time that APScheduler goes by, as seconds since the epoch."""
+    return time.time()
+
+
+class _TimeOfDay:
+    """Watches for a time of day that is set back: jobs would wait until it is again as late as it was."""
+
+    def __init__(self, scheduler: BackgroundScheduler) -> None:
+        self._scheduler = scheduler
+        self._ahead_s = time_of_day_s() - time.monotonic()
+
+    def look(self) -> None:
+        """Have every job due now when the time was set back since the last look."""
+        ahead_s = time_of_day_s() - time.monotonic()
+        if ahead_s < self._ahead_s - _SET_BACK_S:
+            for job in self._scheduler.get_jobs():
+                job.modify(next_run_time=datetime.fromtimestamp(time_of_day_s(), UTC))
+        self._ahead_s = ahead_s
 
 
 class Daemon:
@@ -53,14 +76,14 @@ class Daemon:
                 scheduler.add_job(self._guarded, "interval", (job,), seconds=job.every_s, id=job.name)
             scheduler.start()
             notify("READY=1")
-            self._wait(for_s)
+            self._wait(for_s, _TimeOfDay(scheduler))
         finally:
             notify("STOPPING=1")
             scheduler.shutdown(wait=not self._terminated.is_set())
             for one, handler in previous.items():
                 signal.signal(one, handler)
 
-    def _wait(self, for_s: float | None) -> None:
+    def _wait(self, for_s: float | None, time_of_day: _TimeOfDay) -> None:
         stop_at = threading.Event()
         timer = threading.Timer(for_s, stop_at.set) if for_s is not None else None
         if timer is not None:
@@ -68,6 +91,7 @@ class Daemon:
             timer.start()
         told, aborted = False, False
         while not self._terminated.wait(_POLL_S):
+            time_of_day.look()
             if self._reload_wanted.is_set():
                 self._reload_wanted.clear()
                 self._read_again()

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import cast
 
@@ -247,3 +248,30 @@ def test_systemd_is_told_of_ready_and_stopping(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         Running(Pretend()).during(lambda _: None, for_s=0.1)
         assert [listener.recv(100) for _ in range(2)] == [b"READY=1", b"STOPPING=1"]
+
+
+def test_jobs_go_on_when_the_clock_is_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that came up with a wrong time and is corrected by hours must not stand still for hours."""
+
+    class Shifted(datetime):
+        """The time of day, some of it taken back."""
+
+        back_s = 0.0
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]  # a plain one is enough
+            return datetime.now(tz) - timedelta(seconds=cls.back_s)
+
+    for module in ("schedulers.base", "triggers.interval"):
+        monkeypatch.setattr(f"apscheduler.{module}.datetime", Shifted)
+    monkeypatch.setattr("scheduler.daemon.time_of_day_s", lambda: time.time() - Shifted.back_s)
+
+    def script(it: Running) -> None:
+        it.until(lambda: it.loop.runs >= 3)
+        Shifted.back_s = 3600.0
+        time.sleep(0.3)
+        runs = it.loop.runs
+        it.until(lambda: it.loop.runs >= runs + 5)
+        it.signal(signal.SIGTERM)
+
+    Running(Pretend()).during(script)
