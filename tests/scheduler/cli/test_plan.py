@@ -18,7 +18,7 @@ from cluster.formats.plan_file import load_plan
 from cluster.limits import Limits
 from reports.plan_text import plan_text
 from scheduler.check import check_plan
-from scheduler.cli.verbs.plan import default_time_limit_s
+from scheduler.cli.verbs.plan import SHORT_S, default_time_limit_s
 from tests.scheduler.cli.conftest import Call, demo_cluster
 
 QUICK = ("--work-limit", "0.3")
@@ -148,9 +148,9 @@ def test_config_show_tells_value_and_origin(trimtab: Call, tmp_path: Path) -> No
 def test_time_to_look_grows_with_the_cluster_up_to_the_configured_limit() -> None:
     """A second for a small cluster, `scheduler.time_limit_s` at most for a large one."""
     small = read_cluster(demo_cluster(5, 30), "small")
-    assert default_time_limit_s(small, Settings()) == 1.0
+    assert default_time_limit_s(small, Settings()) == SHORT_S
     large = read_cluster(demo_cluster(40, 300), "large")
-    assert 1.0 < default_time_limit_s(large, Settings()) <= Settings().scheduler.time_limit_s
+    assert SHORT_S < default_time_limit_s(large, Settings()) <= Settings().scheduler.time_limit_s
 
 
 def _program(*arguments: str) -> list[str]:
