@@ -60,7 +60,7 @@ class Loop:
         self.sentence = ""
         self._clock = clock
         self._listener = listener
-        self._started_at = clock.now()
+        self._started_s = clock.monotonic_s()
         self._unreachable: dict[str, str] = {}
         self._silent_until_s: dict[str, float] = {}
         self._acting = threading.Lock()
@@ -202,7 +202,7 @@ class Loop:
         return View(
             settings=self.settings,
             now=now,
-            started_at=self._started_at,
+            started_at=now - timedelta(seconds=self._clock.monotonic_s() - self._started_s),
             snapshot=Snapshot("", now, (), ()),
             flags=self.parts.store.flags(),
             kill_switch=Path(self.settings.gate.kill_switch).exists(),

@@ -15,6 +15,7 @@ from cluster.store.protocol import Command
 from executors.protocol import Presence
 from scheduler.cli.context import Context
 from scheduler.cli.verbs.run import LATEST_PLANS, _View
+from scheduler.gate import why_no_plan
 from scheduler.loop import SILENT_CYCLES
 from simulator.executor import SimMigrationExecutor
 from tests.executors.world import migrate, plan
@@ -177,6 +178,20 @@ def test_a_move_dated_in_the_future_holds_nothing_up_for_ever() -> None:
     stage.store.set_plan_state(made.id, PlanState.ENDED, lease.token, stage.clock.now(), "")
     stage.run(300)
     assert [stage.on(host) for host in "abc"] == [2, 2, 2]
+
+
+def test_a_quiet_start_is_as_long_as_it_is_whatever_the_time_of_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock was hours ahead when the daemon came up, and is corrected: it does not rest for those hours."""
+    stage = Stage(replace(QUICK, gate=replace(QUICK.gate, quiet_start_s=60.0)))
+    right = stage.clock.now
+    with monkeypatch.context() as wrong:
+        wrong.setattr(stage.clock, "now", lambda: right() + timedelta(hours=9))
+        stage.loop = stage.new_loop("two")
+    stage.loop.keep_lease()
+    stage.loop.collect()
+    assert "quiet start, 60 s to go" in str(why_no_plan(stage.loop.view(None)))
+    stage.clock.advance(61)
+    assert "quiet start" not in str(why_no_plan(stage.loop.view(None)))
 
 
 def test_after_a_first_interrupt_no_plan_is_begun() -> None:
