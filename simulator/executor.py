@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.errors import HostUnreachableError, RefusedError
+from cluster.errors import HostUnreachableError, StepError, RefusedError
 from cluster.host import PowerState
 from cluster.plan import Migrate, Sleep, Wake
 from executors.protocol import MayBegin, Presence, Progress, Sighting, always
@@ -29,6 +29,8 @@ class SimMigrationExecutor:
             )
 
     def start(self, step: Migrate, limit_mib_s: int, may_begin: MayBegin = always) -> None:
+        if not may_begin():
+            raise StepError("not begun: it was given up, or another scheduler leads now")
         self._world.start_migration(step.guest, step.source, step.target, float(limit_mib_s) if limit_mib_s else None)
 
     def poll(self, step: Migrate) -> Progress:

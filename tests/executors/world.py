@@ -121,6 +121,8 @@ class World:
         if end is End.REFUSED:
             raise RefusedError("no room on the target")
         self.permits[step.id] = may_begin
+        if not may_begin():
+            raise StepError("not begun")
         self.started.append(step.id)
         if end is End.NEVER_BEGINS:
             raise HostUnreachableError(f"host {step.source} did not answer in time")
