@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cluster.clock import Clock
 from cluster.config.settings import Mode, Settings
-from cluster.errors import UnreachableError
+from cluster.errors import RefusedError, UnreachableError
 from cluster.plan import Migrate, Plan, PlanRecord, Sleep, Step, StepState, Wake
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Lease
@@ -36,6 +36,8 @@ from scheduler.status import status_of
 
 TICK_S = 0.5
 STATUS_TTL_S = 30.0
+MOST_UNTICKED = 32
+"""How often the lease is renewed without a tick having begun: eight times as long as it lasts."""
 SILENT_CYCLES = 5
 """For how many cycles a host counts as unreachable that did not answer a step's look."""
 
@@ -65,6 +67,7 @@ class Loop:
         self._silent_until_s: dict[str, float] = {}
         self._acting = threading.Lock()
         self._finishing = False
+        self._unticked = 0
         self.leadership = Leadership(parts.store, holder, settings.scheduler.lease_s, clock)
         self.runner = PlanRunner(
             parts.store,
@@ -93,7 +96,10 @@ class Loop:
 
     # -- the jobs --------------------------------------------------------------------------------------------------
     def keep_lease(self) -> None:
-        """Take or renew leadership."""
+        """Take or renew leadership. `RefusedError` while the loop is stuck: who cannot act must not lead."""
+        if self._unticked >= MOST_UNTICKED:
+            raise RefusedError("the loop is stuck: leadership is not renewed, another scheduler may take over")
+        self._unticked += 1
         self.leadership.keep()
 
     def collect(self) -> None:
@@ -104,6 +110,7 @@ class Loop:
     def tick(self) -> None:
         """Carry out commands, then let the runner do one pass. Only the leader does."""
         with self._acting:
+            self._unticked = 0
             if (lease := self._lease()) is None:
                 return
             for command in self.parts.store.take_commands():

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from cluster.config.settings import Mode, Settings
-from cluster.errors import StoreUnavailableError
+from cluster.errors import RefusedError, StoreUnavailableError
 from cluster.formats.plan_file import write_plan
 from cluster.plan import Plan, PlanState, StepRecord, StepState
 from cluster.store.protocol import Command
@@ -16,7 +16,7 @@ from executors.protocol import Presence
 from scheduler.cli.context import Context
 from scheduler.cli.verbs.run import LATEST_PLANS, _View
 from scheduler.gate import why_no_plan
-from scheduler.loop import SILENT_CYCLES
+from scheduler.loop import MOST_UNTICKED, SILENT_CYCLES
 from simulator.executor import SimMigrationExecutor
 from tests.executors.world import migrate, plan
 from tests.scheduler.stage import QUICK, Stage, in_mode
@@ -192,6 +192,22 @@ def test_a_quiet_start_is_as_long_as_it_is_whatever_the_time_of_day(monkeypatch:
     assert "quiet start, 60 s to go" in str(why_no_plan(stage.loop.view(None)))
     stage.clock.advance(61)
     assert "quiet start" not in str(why_no_plan(stage.loop.view(None)))
+
+
+def test_a_loop_that_is_stuck_lets_another_lead() -> None:
+    """Its lease would be renewed for ever by a thread of its own, and nobody would watch what runs."""
+    stage = Stage()
+    for _ in range(MOST_UNTICKED):
+        stage.loop.keep_lease()
+    with pytest.raises(RefusedError, match="the loop is stuck"):
+        stage.loop.keep_lease()
+    stage.clock.advance(stage.settings.scheduler.lease_s)
+    other = stage.new_loop("two")
+    other.keep_lease()
+    assert other.leadership.lease is not None
+    stage.loop.tick()
+    stage.loop.keep_lease()
+    assert stage.loop.leadership.lease is None
 
 
 def test_after_a_first_interrupt_no_plan_is_begun() -> None:
