@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.errors import HostUnreachableError, StepError, RefusedError
+from cluster.errors import HostUnreachableError, RefusedError, StepError
 from cluster.host import PowerState
 from cluster.plan import Migrate, Sleep, Wake
 from executors.protocol import MayBegin, Presence, Progress, Sighting, always
