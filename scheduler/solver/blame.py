@@ -7,23 +7,27 @@ from dataclasses import replace
 import numpy as np
 from ortools.sat.python import cp_model
 
-from cluster.problem import Problem
+from cluster.problem import Problem, RepairGoal
 from cluster.rules import Enforcement
 from scheduler.solver.evaluate import HARD
 from scheduler.solver.instance import UNLIMITED, build
+from scheduler.solver.meter import Meter
 from scheduler.solver.model import Model
 
 LIMITS, MAX_MOVES = "limits", "max_moves"
-CHECK_WORK = 0.5
+CHECK_WORK = 0.1
 """Deterministic seconds for one question; one not answered counts as possible, so what is left is truly to blame."""
 MOST_CHECKS = 60
+LEAST_S = 0.5
+"""A person wants to know what is in the way: so long is asked even when the deadline has passed."""
 
 
-def blame(problem: Problem) -> tuple[str, ...]:
+def blame(problem: Problem, meter: Meter) -> tuple[str, ...]:
     """Return rule titles, `limits` and `max_moves` that cannot hold together: without any one of them they could.
 
-    Empty when impossibility cannot be shown within the work allowed.
+    Empty when impossibility cannot be shown within the work allowed; more than needed when time runs out before.
     """
+    over = meter.deadline(LEAST_S)
     hard = [form.rule for form in problem.forms if form.enforcement is Enforcement.HARD]
     others = [form.rule for form in problem.forms if form.enforcement is Enforcement.REPAIR]
     parts = [LIMITS, MAX_MOVES, *others, *hard]
@@ -34,7 +38,7 @@ def blame(problem: Problem) -> tuple[str, ...]:
     size = max(1, len(parts) // 2)
     while size >= 1:
         start = 0
-        while start < len(parts) and checks < MOST_CHECKS:
+        while start < len(parts) and checks < MOST_CHECKS and not over():
             without = parts[:start] + parts[start + size :]
             checks += 1
             if _impossible(problem, without):
@@ -53,7 +57,8 @@ def _impossible(problem: Problem, parts: list[str]) -> bool:
         forms=tuple(form for form in problem.forms if form.rule in kept),
         max_moves=problem.max_moves if MAX_MOVES in kept else None,
     )
-    instance = build(relaxed)
+    # What the goal is worth does not matter here, but the head-room that it keeps does.
+    instance = replace(build(replace(relaxed, goal=RepairGoal())), headroom=build(relaxed).headroom)
     if LIMITS not in kept:
         unlimited = np.full_like(instance.cap, UNLIMITED)
         instance = replace(instance, cap=unlimited, headroom=unlimited, limit=unlimited)

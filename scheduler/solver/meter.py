@@ -47,6 +47,13 @@ class Meter:
         """Whether it is time to stop."""
         return self.left <= 0 or (self.stop is not None and self.stop())
 
+    def deadline(self, least_s: float) -> Callable[[], bool]:
+        """Return a watch that says when the budget and `least_s` from now are both over; never with a work limit."""
+        if self.budget.work_limit is not None:
+            return lambda: False
+        end_s = max(self._start_s + self.budget.time_limit_s, self._clock.monotonic_s() + least_s)
+        return lambda: self._clock.monotonic_s() >= end_s or (self.stop is not None and self.stop())
+
     def work(self, units: float = STEP_WORK) -> None:
         """Count work done."""
         self._work += units

@@ -53,7 +53,7 @@ def solve(
     if search.value.hard and _booleans(instance) <= MOST_BOOLEANS:
         from scheduler.solver.blame import blame
 
-        blamed = blame(problem)
+        blamed = blame(problem, meter)
     return answer(search, meter.spent_s, blamed)
 
 

@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from cluster.clock import SystemClock
 from cluster.guest import Guest
 from cluster.host import Host
 from cluster.plan import Status
 from cluster.rules import Affinity, AntiAffinity, Enforcement, Forbid, GroupMoveLimit, Pin, Rule, Spread
 from policies.registry import make_problem
+from scheduler.solver.blame import blame
+from scheduler.solver.meter import Meter
 from scheduler.solver.solve import Budget, solve
 from tests.scheduler.solver.clusters import cluster, guest, host, these
 
@@ -126,3 +129,24 @@ def test_hard_rule_that_can_hold_is_no_conflict() -> None:
     assert proposal.blamed == ()
     soft = replace(rule, enforcement=Enforcement.REPAIR)
     assert solve(make_problem("repair", cluster(TWO, PAIR, [soft]), max_moves=0)).status is Status.NOTHING_TO_DO
+
+
+def test_without_time_more_is_blamed_than_need_be() -> None:
+    """Narrowing down ends with the deadline: the set is then too large, but what it holds is impossible together."""
+    hosts, guests, rules, blamed = CONFLICTS["affinity against anti-affinity"]
+    problem = make_problem("repair", cluster(hosts, guests, [*rules, *BYSTANDERS]))
+    spent = Meter(Budget(time_limit_s=1.0), _Hurrying(), None)
+    assert set(blame(problem, spent)) > set(blamed)
+    assert blame(problem, Meter(Budget(work_limit=1.0), _Hurrying(), None)) == blamed
+
+
+class _Hurrying(SystemClock):
+    """A clock on which an hour passes between any two looks."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+
+    def monotonic_s(self) -> float:
+        """Return an hour more than last time."""
+        self._now_s += 3600.0
+        return self._now_s
