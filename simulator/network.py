@@ -55,10 +55,12 @@ class Network:
 def max_min_rates(flows: Sequence[Flow], capacity_mib_s: Mapping[str, float]) -> dict[str, float]:
     """Divide links by progressive filling: all rates rise together until a cap or a full link stops some of them.
 
-    The outcome is max-min fair: no rate can rise without lowering one that is not greater.
+    The outcome is max-min fair: no rate can rise without lowering one that is not greater. It does not depend on the
+    order of `flows`, to the last bit.
     """
+    flows = sorted(flows, key=lambda flow: flow.id)
     rates: dict[str, float] = {}
-    rising = sorted(flows, key=lambda flow: flow.id)
+    rising = flows
     while rising:
         level, full = _next_full_link(rising, flows, rates, capacity_mib_s)
         capped = [flow for flow in rising if flow.limit_mib_s is not None and flow.limit_mib_s <= level]
