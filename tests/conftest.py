@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 import pytest
@@ -9,8 +10,11 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.lab.fixtures"]
 
-# How long an example takes says how busy the machine is, not whether the code is right.
-settings.register_profile("trimtab", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long an example takes says how busy the machine is, not whether the code is right. On CI the examples are the same
+# at every run of the same code, so that a change is judged by what it did; everywhere else they are new each time.
+settings.register_profile(
+    "trimtab", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
 settings.load_profile("trimtab")
 
 
