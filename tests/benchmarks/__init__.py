@@ -1,0 +1,1 @@
+"""Tests of the readers, evaluators and comparisons of the benchmarks, over instances made here."""

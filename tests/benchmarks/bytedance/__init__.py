@@ -1,0 +1,1 @@
+"""Tests of the NUMA cluster reader and evaluator."""
