@@ -24,7 +24,7 @@ from scheduler.planner.state import count_broken
 from scheduler.planner.steps import build_steps
 
 if TYPE_CHECKING:
-    from scheduler.solver.evaluate import Objective
+    from scheduler.solver.worth import Objective
 
 UNITS = {"repair": 1e-6, "drain": 1.0, "balance": 1e-12, "consolidate": 1e-3, "moved_mib": 1.0, "moves": 1.0}
 """One unit of each tier: what a gap is divided by at least."""
@@ -64,8 +64,8 @@ def make_plan(
     `stop` is asked now and then; once it says yes, the best found so far is taken.
     """
     # Late, because numpy and OR-Tools take a second to load.
-    from scheduler.solver.evaluate import Objective
     from scheduler.solver.solve import Budget, solve
+    from scheduler.solver.worth import Objective
 
     problem = make_problem(
         request.policy,

@@ -10,7 +10,8 @@ from ortools.sat.python import cp_model
 from cluster.problem import Problem, RepairGoal
 from cluster.rules import Enforcement
 from scheduler.solver.evaluate import HARD
-from scheduler.solver.instance import UNLIMITED, build
+from scheduler.solver.instance import UNLIMITED
+from scheduler.solver.lower import lower_problem
 from scheduler.solver.meter import Meter
 from scheduler.solver.model import Model
 
@@ -58,18 +59,19 @@ def _impossible(problem: Problem, parts: list[str]) -> bool:
         max_moves=problem.max_moves if MAX_MOVES in kept else None,
     )
     # What the goal is worth does not matter here, but the head-room that it keeps does.
-    instance = replace(build(replace(relaxed, goal=RepairGoal())), headroom=build(relaxed).headroom)
+    repair = lower_problem(replace(relaxed, goal=RepairGoal())).instance
+    instance = replace(repair, headroom=lower_problem(relaxed).instance.headroom)
     if LIMITS not in kept:
         unlimited = np.full_like(instance.cap, UNLIMITED)
         instance = replace(instance, cap=unlimited, headroom=unlimited, limit=unlimited)
-    columns = np.arange(len(instance.movable))
-    model = Model(instance, instance.home, columns, np.ones(len(instance.host_ids), dtype=np.bool_))
+    every = np.arange(len(instance.movable))
+    model = Model(instance, instance.home, every, np.ones(instance.hosts, dtype=np.bool_))
     hard = model.tiers[HARD]
-    if not hard.variables:
+    if not hard.terms:
         return hard.constant > 0
-    model.cp.add(hard.expression == 0)
+    model.program.keep(hard, most=0)
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.max_deterministic_time = CHECK_WORK
     solver.parameters.catch_sigint_signal = False
-    return bool(solver.solve(model.cp) == cp_model.INFEASIBLE)
+    return bool(solver.solve(model.program.model) == cp_model.INFEASIBLE)

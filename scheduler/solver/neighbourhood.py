@@ -1,6 +1,8 @@
 """CP-SAT as large-neighbourhood search: the guests of a few related hosts are set free, all others stay.
 
-Hosts are related when exchanging guests between them can pay: one that costs much, those that cost least, and chance.
+Hosts are related when exchanging guests between them can pay: one that costs much, those that cost least, and chance;
+hosts that share a form with something broken; hosts between which guests have moved, so that moves can be undone for
+better ones where moves are few.
 """
 
 from __future__ import annotations
@@ -10,19 +12,22 @@ import random
 import numpy as np
 
 from scheduler.solver.evaluate import GOAL
-from scheduler.solver.forms import Bools, Index
-from scheduler.solver.instance import MEMORY, Instance
+from scheduler.solver.forms import Bools, Index, Ints
+from scheduler.solver.instance import Instance
 from scheduler.solver.meter import Meter
 from scheduler.solver.search import Search
+from scheduler.solver.terms import EvenUse, FreeSlots
 from scheduler.solver.tiers import improve_part
 
 MOST_BOOLEANS = 600
-MOST_HOSTS = 8
+LEAST_HOSTS, MOST_HOSTS = 3, 8
 COARSE = 100
 PART_LIMIT = 0.25
 """Budget of one neighbourhood, in seconds or work units."""
 PATIENCE = 2
 """Give up after this many times the number of hosts in a row without improvement."""
+LEAVING = 1 << 40
+"""Trouble of a host with a guest that should leave it: more than any overload."""
 
 
 def search_parts(search: Search, meter: Meter) -> None:
@@ -31,56 +36,108 @@ def search_parts(search: Search, meter: Meter) -> None:
     if not len(instance.movable):
         return
     dice = random.Random(meter.budget.seed)
+    squares = any(isinstance(term, EvenUse) for term in instance.goal.terms)
     failures = 0
-    while not meter.over() and search.open_tier() is not None and failures < PATIENCE * len(instance.host_ids):
-        hosts = _related(instance, search, dice)
-        columns = np.flatnonzero(hosts[search.place[instance.movable]])
-        if not len(columns):
-            failures += 1
+    while not meter.over() and search.open_tier() is not None and failures < PATIENCE * instance.hosts:
+        failures += 1
+        hosts = _related(search, dice)
+        positions = _freed(search, hosts, dice)
+        if not len(positions):
             continue
-        coarse = COARSE if search.open_tier() == GOAL and instance.goal.tier == "balance" else 1
-        better = improve_part(search, meter, columns, hosts, coarse, PART_LIMIT)
-        failures = 0 if better else failures + 1
+        coarse = COARSE if search.open_tier() == GOAL and squares else 1
+        if improve_part(search, meter, positions, hosts, coarse, PART_LIMIT):
+            failures = 0
 
 
-def _related(instance: Instance, search: Search, dice: random.Random) -> Bools:
-    """Choose 3 to 8 hosts with at most so many booleans altogether, bool[hosts]."""
-    weight = _trouble(instance, search)
+def _freed(search: Search, hosts: Bools, dice: random.Random) -> Index:
+    """Choose movable guests on some hosts, by position: all, or so many by chance that the part stays small."""
+    instance = search.instance
+    positions = np.flatnonzero(hosts[instance.host_of(search.place[instance.movable])])
+    most = max(2, MOST_BOOLEANS // (int(hosts.sum()) * instance.modes))
+    if len(positions) <= most:
+        return positions
+    return np.sort(np.array(dice.sample(positions.tolist(), most), dtype=np.intp))
+
+
+def _related(search: Search, dice: random.Random) -> Bools:
+    """Choose 3 to 8 hosts, bool[hosts]; fewer of those that hold many guests."""
+    instance = search.instance
+    weight = _trouble(search)
     order = np.argsort(-weight, kind="stable")
     order = order[weight[order] >= 0]
-    chosen = np.zeros(len(weight), dtype=np.bool_)
-    guests = np.bincount(search.place[instance.movable], minlength=len(weight))
-    hot = order[: max(1, len(order) // 3)]
-    cold = order[len(order) // 2 :]
-    count, free = 0, 0
+    chosen = np.zeros(instance.hosts, dtype=np.bool_)
+    if not len(order):
+        return chosen
+    guests = np.bincount(instance.host_of(search.place[instance.movable]), minlength=instance.hosts)
+    pools = (order[: max(1, len(order) // 3)], order[len(order) // 2 :], order)
+    seeds = _seeds(search, dice)
+    count = free = 0
     while count < min(MOST_HOSTS, len(order)):
-        pool = (hot, cold, order)[count % 3]
-        host = int(pool[dice.randrange(len(pool))])
+        pool = pools[count % 3]
+        host = seeds.pop() if seeds else int(pool[dice.randrange(len(pool))])
         if chosen[host]:
             left = order[~chosen[order]]
+            if not len(left):
+                break
             host = int(left[dice.randrange(len(left))])
         free += int(guests[host])
-        if count >= 3 and free * (count + 1) > MOST_BOOLEANS:
+        if count >= LEAST_HOSTS and free * (count + 1) * instance.modes > MOST_BOOLEANS:
             break
         chosen[host] = True
         count += 1
     return chosen
 
 
-def _trouble(instance: Instance, search: Search) -> Index:
+def _seeds(search: Search, dice: random.Random) -> list[int]:
+    """Choose hosts to begin with: those two moved guests were and are on, those of a broken form's members, or none."""
+    instance = search.instance
+    hosts, homes = instance.host_of(search.place), instance.host_of(instance.home)
+    kind = dice.randrange(3)
+    if kind == 0:
+        moved = np.flatnonzero(instance.moved(search.place))
+        if len(moved):
+            some = [int(moved[dice.randrange(len(moved))]) for _ in range(2)]
+            return [int(one[guest]) for guest in some for one in (hosts, homes)]
+    if kind == 1:
+        binding = search.open_tier() != GOAL
+        broken = [i for i in np.flatnonzero(search.counts.broken) if instance.forms[i].binding == binding]
+        if broken:
+            members = instance.forms[broken[dice.randrange(len(broken))]].members
+            return [int(hosts[members[dice.randrange(len(members))]]) for _ in range(2)]
+    return []
+
+
+def _trouble(search: Search) -> Ints:
     """How much each host adds to the first tier not proven; -1 where nothing can come from or go to."""
-    hosts = np.arange(len(instance.host_ids), dtype=np.intp)
-    use = instance.use(search.place)
-    weight = instance.goal.cost.at(hosts, use).astype(np.int64)
-    if instance.goal.sleep is not None:
-        # The emptier a host that may sleep, the nearer it is to sleeping.
-        weight = np.where(instance.goal.sleep.may, (1 << 40) - use[:, MEMORY], 0)
-        weight = np.where(np.bincount(search.place, minlength=len(hosts)) > 0, weight, -1)
-    if search.open_tier() != GOAL:
-        weight = instance.overload(hosts, use) + instance.goal.drained.astype(np.int64) * (1 << 40)
-        for form in instance.binding:
-            if form.broken(search.place):
-                np.add.at(weight, search.place[form.members], 1 << 30)
-    sources = np.zeros(len(hosts), dtype=np.bool_)
-    sources[search.place[instance.movable]] = True
-    return np.where((instance.target | sources) & (weight >= 0), weight, -1).astype(np.intp)
+    instance, counts = search.instance, search.counts
+    hosts = instance.host_of(search.place)
+    if search.open_tier() == GOAL:
+        weight = _waste(instance, counts.costs, counts.use)
+        sleep = instance.goal.sleep
+        if sleep is not None:
+            # The emptier a host that may sleep, the nearer it is to sleeping.
+            full = (counts.use * 1000 // np.maximum(1, instance.cap)).max(axis=1)
+            occupied = np.bincount(hosts, minlength=instance.hosts) > 0
+            weight = np.where(sleep.may, (1001 - np.minimum(1000, full)) * LEAVING + weight, weight)
+            weight = np.where(occupied | ~sleep.may, weight, -1)
+    else:
+        weight = counts.overload + instance.goal.left.astype(np.int64) * LEAVING
+        for number in np.flatnonzero(counts.broken).tolist():
+            form = instance.forms[number]
+            if form.binding:
+                np.add.at(weight, hosts[form.members], LEAVING >> 10)
+    sources = np.zeros(instance.hosts, dtype=np.bool_)
+    sources[hosts[instance.movable]] = True
+    return np.where(instance.target | sources, weight, -1)
+
+
+def _waste(instance: Instance, costs: Ints, use: Ints) -> Ints:
+    """What each host costs beyond the least it could: for free slots, the share of one that is in pieces."""
+    waste = costs - costs.min(initial=0)
+    for term in instance.goal.terms:
+        if isinstance(term, FreeSlots):
+            whole = term.at(np.arange(instance.hosts), use)
+            pieces = np.maximum(0, term.capacity - use[:, term.column]) % term.size
+            waste = waste - whole + whole.min(initial=0) + term.worth * 1000 * pieces // term.size
+    positive: Ints = np.maximum(0, waste)
+    return positive

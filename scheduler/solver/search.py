@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
-from scheduler.solver.evaluate import Value, evaluate
+from scheduler.solver.evaluate import Value, count, evaluate, occupied
 from scheduler.solver.forms import Bools, Index
 from scheduler.solver.instance import Instance
+from scheduler.solver.links import Links
 
 
 class Search:
     """The incumbent starts as the current placement, all hosts on, and is only ever replaced by a better one.
 
-    `bounds` holds a proven bound per tier, valid given the incumbent's values in the tiers before it.
+    `bounds` holds a proven bound per tier, valid given the incumbent's values in the tiers before it; `counts` is what
+    the incumbent's value is made of. `bound` holds for every placement, `none_left` for those with no guest left.
     """
 
-    def __init__(self, instance: Instance, bound: Value) -> None:
+    def __init__(self, instance: Instance, bound: Value, none_left: Value | None = None) -> None:
         self.instance = instance
-        self._floor = bound
+        self._always, self._none_left = bound, none_left or bound
         self.give_up()
         self.start = self.value
         if instance.goal.sleep is not None:
@@ -26,9 +30,15 @@ class Search:
     def give_up(self) -> None:
         """Go back to the current placement."""
         self.place = self.instance.home
-        self.asleep = np.zeros(len(self.instance.host_ids), dtype=np.bool_) if self.instance.goal.sleep else None
-        self.value = evaluate(self.instance, self.place, self.asleep)
-        self.bounds = [min(bound, value) for bound, value in zip(self._floor, self.value, strict=True)]
+        self.asleep = np.zeros(self.instance.hosts, dtype=np.bool_) if self.instance.goal.sleep else None
+        self.counts = count(self.instance, self.place)
+        self.value = evaluate(self.instance, self.place, self.asleep, self.counts)
+        self.bounds = self._floors(self.value)
+
+    @cached_property
+    def links(self) -> Links:
+        """Which forms and caps each guest is part of."""
+        return Links(self.instance)
 
     @property
     def changed(self) -> bool:
@@ -43,10 +53,8 @@ class Search:
     @property
     def resting(self) -> bool:
         """Whether nothing is to be done: nothing broken or left, and balance under its threshold."""
-        goal, start = self.instance.goal, self.start
-        if start.broken or start.overload or start.left or goal.tier != "balance":
-            return False
-        return self.under_threshold
+        start = self.start
+        return not (start.broken or start.overload or start.left) and self.under_threshold
 
     @property
     def under_threshold(self) -> bool:
@@ -55,29 +63,35 @@ class Search:
         return goal.tier == "balance" and goal.rms(self.imbalance(self.instance.home)) < goal.rms_threshold
 
     def open_tier(self) -> int | None:
-        """The first tier whose bound is not reached."""
+        """Return the first tier whose bound is not reached."""
         pairs = zip(self.bounds, self.value, strict=True)
         return next((tier for tier, (bound, value) in enumerate(pairs) if bound < value), None)
 
     def imbalance(self, place: Index) -> int:
-        """The balance goal of a placement without the price of moves and without soft rules."""
+        """Return the host terms over the goal's hosts for a placement, without prices of moves and soft rules."""
         use = self.instance.use(place)
         hosts = self.instance.goal.hosts
-        return int(self.instance.goal.cost.at(hosts, use[hosts]).sum())
+        return int(self.instance.goal.at(hosts, use[hosts]).sum())
 
     def offer(self, place: Index, asleep: Bools | None = None) -> bool:
-        """Take a placement as incumbent when it is better; tell whether it was."""
-        sleep = self.instance.goal.sleep
-        if asleep is None and sleep is not None:
-            asleep = sleep.derive(place)
-        value = evaluate(self.instance, place, asleep)
+        """Take a valid placement as incumbent when it is better; tell whether it was."""
+        counts = self.links.recount(self.counts, self.place, place)
+        value = evaluate(self.instance, place, asleep, counts)
         if value >= self.value:
             return False
+        sleep = self.instance.goal.sleep
+        if asleep is None and sleep is not None:
+            asleep = sleep.derive(occupied(self.instance, place))
         first = next(tier for tier in range(len(value)) if value[tier] != self.value[tier])
         # Bounds of later tiers were given the old values of this one.
-        self.bounds[first + 1 :] = [min(self._floor[i], value[i]) for i in range(first + 1, len(value))]
-        self.place, self.asleep, self.value = place.copy(), asleep, value
+        self.bounds[first + 1 :] = self._floors(value)[first + 1 :]
+        self.place, self.asleep, self.value, self.counts = place.copy(), asleep, value, counts
         return True
+
+    def _floors(self, value: Value) -> list[int]:
+        """Return the bounds known without search, given a value."""
+        floors = self._none_left if not value.left else self._always
+        return [min(bound, reached) for bound, reached in zip(floors, value, strict=True)]
 
     def raise_bound(self, tier: int, bound: int) -> None:
         """Take a proven bound of a tier, given the incumbent's values in the tiers before it."""

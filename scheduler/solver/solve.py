@@ -1,4 +1,4 @@
-"""Solve a problem: the start as first incumbent, descent, CP-SAT while the budget lasts, a bound."""
+"""Solve a problem: the start as first incumbent, CP-SAT while the budget lasts, a bound."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from dataclasses import replace
 from cluster.clock import Clock, SystemClock
 from cluster.problem import BalanceGoal, Problem, Proposal, RepairGoal
 from scheduler.solver.answer import answer
-from scheduler.solver.bound import analytic
-from scheduler.solver.cells import descend_cells, is_large
-from scheduler.solver.descent import descend
-from scheduler.solver.evacuate import evacuate
+from scheduler.solver.bounds.analytic import analytic
 from scheduler.solver.evaluate import GOAL
-from scheduler.solver.instance import Instance, build
+from scheduler.solver.instance import Instance
+from scheduler.solver.lower import lower_problem
 from scheduler.solver.meter import Budget, Meter
 from scheduler.solver.search import Search
+from scheduler.solver.terms import EvenUse
 
-__all__ = ["Budget", "run", "solve"]
+__all__ = ["Budget", "run", "search_of", "solve", "solve_instance"]
 
 IMPORT_S = 1.2
 """With less time left than this, importing ortools would use it up."""
@@ -41,30 +40,43 @@ def solve(
     given. `stop` is asked now and then; once true the best so far is returned.
     """
     meter = Meter(budget or Budget(), clock or SystemClock(), stop)
-    instance = build(problem)
-    search = Search(instance, analytic(instance))
+    case = lower_problem(problem)
+    search = search_of(case.instance)
     if search.resting:
-        return answer(search, meter.spent_s)
+        return answer(case, search, meter.spent_s)
     if search.under_threshold and isinstance(problem.goal, BalanceGoal):
-        instance = build(replace(problem, goal=RepairGoal()))
-        search = Search(instance, analytic(instance))
+        case = lower_problem(replace(problem, goal=RepairGoal()))
+        search = search_of(case.instance)
     run(search, meter)
     blamed: tuple[str, ...] = ()
-    if search.value.hard and _booleans(instance) <= MOST_BOOLEANS:
+    if search.value.hard and _booleans(case.instance) <= MOST_BOOLEANS:
         from scheduler.solver.blame import blame
 
         blamed = blame(problem, meter)
-    return answer(search, meter.spent_s, blamed)
+    return answer(case, search, meter.spent_s, blamed)
+
+
+def solve_instance(
+    instance: Instance,
+    budget: Budget | None = None,
+    stop: Callable[[], bool] | None = None,
+    clock: Clock | None = None,
+) -> Search:
+    """Return what is reached on an instance within the budget: `place`, `value` and `bounds`, as `solve` has them."""
+    meter = Meter(budget or Budget(), clock or SystemClock(), stop)
+    search = search_of(instance)
+    run(search, meter)
+    return search
+
+
+def search_of(instance: Instance) -> Search:
+    """Return a search at the start of an instance."""
+    return Search(instance, analytic(instance), analytic(instance, none_left=True))
 
 
 def run(search: Search, meter: Meter) -> None:
     """Improve a search and its bounds as far as the budget goes."""
     instance = search.instance
-    if is_large(instance):
-        descend_cells(search, meter)
-    else:
-        search.offer(descend(instance, search.place, meter))
-    search.offer(evacuate(instance, search.place, meter))
     if search.proven or meter.over() or not _worth_importing(search, meter):
         return
     from scheduler.solver.neighbourhood import search_parts
@@ -72,12 +84,11 @@ def run(search: Search, meter: Meter) -> None:
 
     booleans = _booleans(instance)
     if booleans <= MOST_BOOLEANS:
-        if instance.goal.tier != "balance" or booleans <= MOST_SQUARED_BOOLEANS:
+        squares = any(isinstance(term, EvenUse) for term in instance.goal.terms)
+        if not squares or booleans <= MOST_SQUARED_BOOLEANS:
             solve_all(search, meter)
         elif not _reached(search):
             solve_all(search, meter, GOAL)
-            # What mends does so without regard to balance: level out what it left.
-            search.offer(descend(instance, search.place, meter))
     if not meter.over() and not search.proven:
         search_parts(search, meter)
 
@@ -95,4 +106,5 @@ def _reached(search: Search) -> bool:
 
 
 def _booleans(instance: Instance) -> int:
-    return int(instance.allowed.sum())
+    """How many booleans the whole instance has at most."""
+    return int(instance.masks.sum(axis=1)[instance.mask_of].sum() + len(instance.movable)) * instance.modes

@@ -26,44 +26,55 @@ def solve_all(search: Search, meter: Meter, tiers: int = TIERS) -> bool:
 
     Tiers before the goal get half of what is left each, so that something remains for those after them.
     """
-    instance = search.instance
-    columns = np.arange(len(instance.movable))
-    model = Model(instance, search.place, columns, np.ones(len(instance.host_ids), dtype=np.bool_))
+    model: Model | None = None
+    held = 0
     for tier in range(tiers):
-        expression = model.tiers[tier].expression
-        if search.bounds[tier] < search.value[tier]:
-            if meter.over():
-                return True
-            if not model.tiers[tier].variables:
-                search.raise_bound(tier, search.value[tier])
-                continue
-            status, bound = minimise(model, tier, search, meter, meter.left / (2 if tier < GOAL else 1))
-            if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
-                return False
-            search.raise_bound(tier, bound)
-        model.cp.add(expression <= search.value[tier])
+        if search.bounds[tier] >= search.value[tier]:
+            continue
+        if meter.over():
+            return True
+        if model is None or not np.array_equal(model.place, search.place):
+            # From the incumbent anew: its values are then the start of every variable.
+            model = _model(search, np.arange(len(search.instance.movable)), np.ones(search.instance.hosts, dtype=bool))
+            held = 0
+        _hold(model, search, held, tier)
+        held = tier
+        if not model.tiers[tier].terms:
+            search.raise_bound(tier, search.value[tier])
+            continue
+        status, bound = minimise(model, tier, search, meter, meter.left / (2 if tier < GOAL else 1))
+        if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
+            return False
+        search.raise_bound(tier, bound)
     return True
 
 
-def improve_part(search: Search, meter: Meter, columns: Index, hosts: Bools, coarse: int, limit: float) -> bool:
+def _hold(model: Model, search: Search, start: int, end: int) -> None:
+    """Let some tiers be no worse than they are."""
+    for tier in range(start, end):
+        if model.tiers[tier].terms:
+            model.program.keep(model.tiers[tier], most=search.value[tier])
+
+
+def improve_part(search: Search, meter: Meter, positions: Index, hosts: Bools, coarse: int, limit: float) -> bool:
     """Re-optimise some guests over some hosts in the first tier that is not proven; tell whether it got better."""
-    model = Model(search.instance, search.place, columns, hosts, coarse)
     tier = search.open_tier()
-    if tier is None or not model.tiers[tier].variables:
+    if tier is None:
         return False
-    for before in range(tier):
-        model.cp.add(model.tiers[before].expression <= search.value[before])
+    model = _model(search, positions, hosts, coarse)
+    if not model.tiers[tier].terms:
+        return False
+    _hold(model, search, 0, tier)
     value = search.value
     minimise(model, tier, search, meter, min(limit, meter.left))
     return search.value < value
 
 
 def minimise(model: Model, tier: int, search: Search, meter: Meter, limit: float) -> tuple[Any, int]:
-    """Minimise one tier from the incumbent and offer what is found; return CP-SAT's status and proven bound."""
-    model.cp.minimize(model.tiers[tier].expression)
-    model.cp.clear_hints()  # type: ignore[no-untyped-call]
-    for variable, value in _hints(model, search):
-        model.cp.add_hint(variable, value)
+    """Minimise one tier from the model's start and offer what is found; return CP-SAT's status and proven bound."""
+    program = model.program
+    program.minimise(model.tiers[tier])
+    program.begin_at_start()
     solver = cp_model.CpSolver()
     budget = meter.budget
     solver.parameters.num_workers = 1 if budget.work_limit is not None else max(1, budget.workers)
@@ -78,39 +89,31 @@ def minimise(model: Model, tier: int, search: Search, meter: Meter, limit: float
     else:
         solver.parameters.max_time_in_seconds = limit
     with _stopped_by(solver, meter.stop):
-        status = solver.solve(model.cp)
+        status = solver.solve(program.model)
     meter.work(solver.deterministic_time)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return status, 0
-    place = search.place.copy()
-    for (column, host), variable in model.x.items():
-        if solver.boolean_value(variable):
-            place[search.instance.movable[column]] = host
-    search.offer(place, _asleep(model, search, solver))
+    solution = list(solver.response_proto.solution)
+    search.offer(model.place_of(solution), model.asleep_of(solution))
     if status == cp_model.OPTIMAL:
-        return status, round(solver.objective_value)
+        return status, program.value(model.tiers[tier], solution)
     bound = solver.best_objective_bound
-    return status, int(np.ceil(bound - 1e-6)) if abs(bound) < EXACT else int(bound * (1 - 1e-12)) - 1
+    least = int(np.ceil(bound - 1e-6)) if abs(bound) < EXACT else int(bound * (1 - 1e-12)) - 1
+    return status, least + model.tiers[tier].constant
 
 
-def _asleep(model: Model, search: Search, solver: Any) -> Bools | None:
-    if search.asleep is None:
-        return None
-    asleep = np.zeros(len(search.asleep), dtype=np.bool_)
-    for host, on in model.on.items():
-        asleep[host] = not solver.boolean_value(on)
-    return asleep
-
-
-def _hints(model: Model, search: Search) -> Iterator[tuple[Any, int]]:
-    """The incumbent's values; of derived variables only while it is the one the model was made from."""
-    movable = search.instance.movable
-    for (column, host), variable in model.x.items():
-        yield variable, int(search.place[movable[column]] == host)
-    for host, on in model.on.items():
-        yield on, int(search.asleep is None or not search.asleep[host])
-    if np.array_equal(model.place, search.place):
-        yield from model.derived
+def _model(search: Search, positions: Index, hosts: Bools, coarse: int = 1) -> Model:
+    return Model(
+        search.instance,
+        search.place,
+        positions,
+        hosts,
+        asleep=search.asleep,
+        coarse=coarse,
+        links=search.links,
+        value=search.value,
+        use=search.counts.use,
+    )
 
 
 @contextmanager

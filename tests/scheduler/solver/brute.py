@@ -1,10 +1,11 @@
-"""Tiny problems, and their answers by trying every placement."""
+"""Tiny problems and instances, and their answers by trying every placement."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations, product
+from math import prod
 
 import numpy as np
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from cluster.config.settings import ConsolidateSettings
 from cluster.problem import Problem
 from cluster.snapshot import Snapshot
 from policies.registry import make_problem
-from scheduler.solver.evaluate import Value, evaluate, why_not_valid
+from scheduler.solver.evaluate import Value, evaluate, occupied, why_not_valid
 from scheduler.solver.forms import Bools, Index
 from scheduler.solver.instance import Instance
 from scheduler.solver.meter import Budget
@@ -35,8 +36,7 @@ class Possible:
 
 def every_valid(instance: Instance) -> Iterator[Possible]:
     """All valid placements of an instance, with every choice of sleeping hosts."""
-    choices = [np.flatnonzero(instance.allowed[:, column]).tolist() for column in range(len(instance.movable))]
-    for chosen in product(*choices):
+    for chosen in product(*_choices(instance)):
         place = instance.home.copy()
         place[instance.movable] = chosen
         if why_not_valid(instance, place) is not None:
@@ -46,21 +46,33 @@ def every_valid(instance: Instance) -> Iterator[Possible]:
                 yield Possible(place, asleep, evaluate(instance, place, asleep))
 
 
+def _choices(instance: Instance) -> list[list[int]]:
+    """The seats of every movable guest that its own demand fits into."""
+    choices = []
+    for position, guest in enumerate(instance.movable.tolist()):
+        seats = []
+        for host in np.flatnonzero(instance.may_use(position)).tolist():
+            fits = (instance.demand[guest] <= instance.cap[host]).all(axis=1)
+            seats += [host * instance.modes + mode for mode in np.flatnonzero(fits).tolist()]
+        choices.append(seats)
+    return choices
+
+
 def _sleepers(instance: Instance, place: Index) -> Iterator[Bools | None]:
     if instance.goal.sleep is None:
         yield None
         return
-    empty = [host for host in range(len(instance.host_ids)) if not (place == host).any()]
+    empty = np.flatnonzero(~occupied(instance, place)).tolist()
     for many in range(len(empty) + 1):
         for some in combinations(empty, many):
-            asleep = np.zeros(len(instance.host_ids), dtype=np.bool_)
+            asleep = np.zeros(instance.hosts, dtype=np.bool_)
             asleep[list(some)] = True
             yield asleep
 
 
 def is_tiny(instance: Instance) -> bool:
     """Whether there are few enough placements to try them all."""
-    return int(np.prod(instance.allowed.sum(axis=0), dtype=np.float64)) <= MOST_PLACEMENTS
+    return prod(len(seats) for seats in _choices(instance)) <= MOST_PLACEMENTS
 
 
 @st.composite

@@ -9,21 +9,17 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.generate import generate
-from cluster.clock import SystemClock
 from cluster.plan import Status
 from cluster.problem import Problem
 from cluster.rules import Enforcement, GroupMoveLimit
 from cluster.snapshot import Snapshot
-from scheduler.solver import cells
 from scheduler.solver import solve as solve_module
-from scheduler.solver.bound import analytic
-from scheduler.solver.descent import descend
-from scheduler.solver.evacuate import evacuate
+from scheduler.solver.bounds.analytic import analytic
 from scheduler.solver.evaluate import why_not_valid
-from scheduler.solver.instance import build
-from scheduler.solver.meter import Budget, Meter
+from scheduler.solver.lower import lower_problem
+from scheduler.solver.meter import Budget
 from scheduler.solver.search import Search
-from scheduler.solver.solve import run, solve
+from scheduler.solver.solve import solve, solve_instance
 from tests.scheduler.solver.brute import ENOUGH, every_valid, is_tiny, moved_to, problem_of, problems
 from tests.strategies import snapshots
 
@@ -35,10 +31,7 @@ FEW = settings(max_examples=40, deadline=None, phases=PHASES)
 
 def searched(problem: Problem) -> Search:
     """The state of a search with work enough to prove what is tiny."""
-    instance = build(problem)
-    search = Search(instance, analytic(instance))
-    run(search, Meter(ENOUGH, SystemClock(), None))
-    return search
+    return solve_instance(lower_problem(problem).instance, ENOUGH)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -59,7 +52,7 @@ def test_search_proves_what_trying_everything_finds(policy: str, data: st.DataOb
 @given(data=st.data())
 def test_analytic_bounds_hold(policy: str, data: st.DataObject) -> None:
     """No valid placement is better than the bound that was worked out without search, in any tier."""
-    instance = build(data.draw(problems(policy)))
+    instance = lower_problem(data.draw(problems(policy))).instance
     assume(is_tiny(instance))
     bound = analytic(instance)
     for one in every_valid(instance):
@@ -73,8 +66,8 @@ def test_answer_is_valid_and_never_worse(policy: str, data: st.DataObject) -> No
     """What is proposed keeps to limits, rules and caps, and is better than doing nothing or is doing nothing."""
     problem = data.draw(problems(policy))
     proposal = solve(problem, ENOUGH)
-    instance = build(problem)
-    place = instance.place_of(proposal.placement)
+    case = lower_problem(problem)
+    instance, place = case.instance, case.place_of(proposal.placement)
     assert why_not_valid(instance, place) is None
     moved = (place != instance.home).any()
     if proposal.status in (Status.NOTHING_TO_DO, Status.INFEASIBLE):
@@ -159,23 +152,15 @@ def _renamed(problem: Problem, policy: str) -> Problem:
 @settings(max_examples=12, deadline=None, phases=PHASES)
 @given(data=st.data())
 def test_larger_problems_stay_valid_in_every_layer(policy: str, data: st.DataObject) -> None:
-    """Whole, in parts or in cells: every placement on the way is valid, no worse, and not under its bounds."""
+    """Whole or in parts: the placement is valid, no worse than the start, and not under its bounds."""
     snapshot = data.draw(snapshots(max_hosts=8, max_guests=20, min_hosts=3, max_rules=8))
     level, cap = data.draw(st.integers(1, 5)), data.draw(st.none() | st.integers(0, 8))
-    instance = build(problem_of(policy, snapshot, level=level, max_moves=cap, reserve_hosts=1))
+    instance = lower_problem(problem_of(policy, snapshot, level=level, max_moves=cap, reserve_hosts=1)).instance
     with pytest.MonkeyPatch.context() as patch:
         if data.draw(st.booleans()):
             patch.setattr(solve_module, "MOST_BOOLEANS", 0)
             patch.setattr(solve_module, "MOST_SQUARED_BOOLEANS", 0)
-        if data.draw(st.booleans()):
-            patch.setattr(cells, "MOST_OF_TABLE", 1)
-            patch.setattr(cells, "CELL_HOSTS", 3)
-        meter = Meter(Budget(work_limit=0.2), SystemClock(), None)
-        search = Search(instance, analytic(instance))
-        descended = descend(instance, search.place, meter)
-        assert why_not_valid(instance, descended) is None
-        assert why_not_valid(instance, evacuate(instance, descended, meter)) is None
-        run(search, meter)
+        search = solve_instance(instance, Budget(work_limit=0.2))
     assert why_not_valid(instance, search.place, search.asleep) is None
     assert search.value <= search.start
     assert all(bound <= value for bound, value in zip(search.bounds, search.value, strict=True))

@@ -15,11 +15,11 @@ from cluster.problem import Proposal
 from cluster.rules import Affinity, AntiAffinity, Enforcement, Forbid, GroupMoveLimit, Near, Pin, Rule, Spread
 from cluster.snapshot import Snapshot
 from policies.registry import make_problem
-from scheduler.solver import cells
 from scheduler.solver import solve as solve_module
-from scheduler.solver.evaluate import Objective, why_not_valid
-from scheduler.solver.instance import build
+from scheduler.solver.evaluate import why_not_valid
+from scheduler.solver.lower import lower_problem
 from scheduler.solver.solve import Budget, solve
+from scheduler.solver.worth import Objective
 from tests.scheduler.solver.clusters import GIB, cluster, guest, host, hosts_of, these
 
 WORK = Budget(work_limit=5.0)
@@ -243,13 +243,11 @@ def test_parts_alone_give_valid_answers_within_the_deadline(policy: str, monkeyp
     """At sizes beyond CP-SAT as a whole the answer is valid, better, and there in time."""
     monkeypatch.setattr(solve_module, "MOST_BOOLEANS", 10)
     monkeypatch.setattr(solve_module, "MOST_SQUARED_BOOLEANS", 10)
-    monkeypatch.setattr(cells, "MOST_OF_TABLE", 10)
-    monkeypatch.setattr(cells, "CELL_HOSTS", 6)
     snapshot = generate(12, 100, seed=3, rules=3)
     problem = make_problem(policy, snapshot, drained=["host-0000"] if policy == "drain" else ())
     proposal = solve(problem, Budget(time_limit_s=1.5))
-    instance = build(problem)
-    assert why_not_valid(instance, instance.place_of(proposal.placement)) is None
+    case = lower_problem(problem)
+    assert why_not_valid(case.instance, case.place_of(proposal.placement)) is None
     assert [value.after for value in proposal.values] < [value.before for value in proposal.values]
     assert proposal.solve_s < 4.0
 

@@ -1,0 +1,76 @@
+"""Which forms and move caps each guest is part of: what to look at again when few guests are elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from scheduler.solver.evaluate import Counts, count
+from scheduler.solver.forms import ArrayForm, Index, MoveCap
+from scheduler.solver.instance import Instance
+
+MOST_CHANGED = 0.25
+"""With a larger share of the guests elsewhere, counting afresh is cheaper."""
+
+
+class Links:
+    """Looked up by guest, so that a change of few guests need not look at every rule."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._homes = instance.host_of(instance.home)
+        self._forms = _by_guest(instance.forms, instance.guests)
+        self._caps = _by_guest(instance.move_caps, instance.guests)
+        self._at_home: dict[int, int] = {}
+
+    def forms_of(self, guests: Index) -> list[int]:
+        """Return the numbers of the forms that some guests are members of, in rising order."""
+        return _of(self._forms, guests)
+
+    def caps_of(self, guests: Index) -> list[int]:
+        """Return the numbers of the move caps on some guests, in rising order."""
+        return _of(self._caps, guests)
+
+    def at_home(self, number: int) -> int:
+        """Return what a form counts as broken at the start."""
+        if number not in self._at_home:
+            self._at_home[number] = self._instance.forms[number].broken(self._homes)
+        return self._at_home[number]
+
+    def recount(self, counts: Counts, before: Index, after: Index) -> Counts:
+        """Return the counts of the placement `after`, from those of the placement `before`."""
+        instance = self._instance
+        changed = np.flatnonzero(before != after)
+        if not len(changed):
+            return counts
+        if len(changed) > MOST_CHANGED * instance.guests:
+            return count(instance, after)
+        counts = Counts(counts.use.copy(), counts.costs.copy(), counts.overload.copy(), counts.broken.copy())
+        modes, old, new = instance.modes, before[changed], after[changed]
+        np.subtract.at(counts.use, old // modes, instance.demand[changed, old % modes])
+        np.add.at(counts.use, new // modes, instance.demand[changed, new % modes])
+        touched = np.union1d(old // modes, new // modes).astype(np.intp)
+        counts.costs[touched] = instance.goal.at(touched, counts.use[touched])
+        counts.overload[touched] = instance.overload(touched, counts.use[touched])
+        hosts = instance.host_of(after)
+        for number in self.forms_of(changed):
+            counts.broken[number] = instance.forms[number].broken(hosts)
+        return counts
+
+
+def _by_guest(groups: Sequence[ArrayForm | MoveCap], guests: int) -> tuple[Index, Index]:
+    """Numbers of groups sorted by member, and where each guest's begin, int[guests + 1]."""
+    members = [group.members for group in groups]
+    every = np.concatenate([np.zeros(0, dtype=np.intp), *members])
+    numbers = np.repeat(np.arange(len(members)), [len(one) for one in members])
+    begin = np.searchsorted(np.sort(every), np.arange(guests + 1))
+    return numbers[np.argsort(every, kind="stable")], begin.astype(np.intp)
+
+
+def _of(by_guest: tuple[Index, Index], guests: Iterable[int]) -> list[int]:
+    numbers, begin = by_guest
+    found: set[int] = set()
+    for guest in guests:
+        found.update(numbers[begin[guest] : begin[guest + 1]].tolist())
+    return sorted(found)
