@@ -64,6 +64,9 @@ def read_instance(model: Path, assignment: Path, name: str) -> Reassignment:
     machines = numbers.one("number of machines", low=1)
     width = 2 + 2 * resources + machines
     machine = numbers.rows(machines, width, "neighborhood, location, capacities and move costs of a machine")
+    numbers.check(
+        machine[:, -machines:].diagonal(), "move cost to itself", 0, 2 + 2 * resources - machine.size, width + 1
+    )
     services = numbers.one("number of services", low=1)
     spread_min, dependencies = _services(numbers, services)
     processes = numbers.one("number of processes", low=1)

@@ -122,6 +122,7 @@ def test_capacity_after_the_moves_is_a_rule_of_its_own(folder: Path) -> None:
     ("old", "new", "says"),
     [
         ("1 3\n0 5", "2 3\n0 5", "line 2, field 1: transient of a resource: found 2; allowed: 0 to 1"),
+        ("15 1 0 2", "15 1 7 2", "line 6, field 8: move cost to itself: found 7; allowed: 0 to 0"),
         ("0 1 0\n", "0 1 3\n", "line 11, field 3: dependency of service 2: found 3; allowed: 0 to 2"),
         ("2 2 9 4", "3 2 9 4", "line 16, field 1: service of a process: found 3; allowed: 0 to 2"),
         ("0 1 2 10", "0 2 2 10", "line 18, field 2: resource of a balance objective: found 2; allowed: 0 to 1"),
