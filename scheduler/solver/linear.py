@@ -100,15 +100,22 @@ class Program:
         """Keep two expressions equal."""
         self.keep(other.scaled(-1).join(one), 0, 0)
 
-    def exactly_one(self, booleans: Iterable[int]) -> None:
-        """Let one of some booleans be true."""
-        self._proto.constraints.add().exactly_one.literals.extend(booleans)
+    def share_out(self, count: int, variables: Iterable[int]) -> None:
+        """Let variables of 0 and more sum to a count; for 1 they are booleans of which one is true."""
+        if count == 1:
+            self._proto.constraints.add().exactly_one.literals.extend(variables)
+        else:
+            self.keep(Linear(0, dict.fromkeys(variables, 1)), count, count)
 
-    def implies(self, condition: int, consequence: int) -> None:
-        """Let one boolean be true where another is."""
+    def needs(self, variable: int, condition: int) -> None:
+        """Let a variable of 0 and more be above 0 only while a boolean is true."""
+        most = self._range[variable][1]
+        if most > 1:
+            self.keep(Linear(0, {variable: 1, condition: -most}), most=0)
+            return
         constraint = self._proto.constraints.add()
-        constraint.enforcement_literal.append(condition)
-        constraint.bool_and.literals.append(consequence)
+        constraint.enforcement_literal.append(variable)
+        constraint.bool_and.literals.append(condition)
 
     def square(self, root: int) -> int:
         """Make the square of a variable."""

@@ -1,13 +1,14 @@
-"""Which forms and move caps each guest is part of: what to look at again when few guests are elsewhere."""
+"""Which guests share what: forms and move caps by guest, and guests that nothing tells apart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import numpy as np
 
 from scheduler.solver.evaluate import Counts, count
-from scheduler.solver.forms import ArrayForm, Index, MoveCap
+from scheduler.solver.forms import ArrayForm, Index, Ints, MoveCap
 from scheduler.solver.instance import Instance
 
 MOST_CHANGED = 0.25
@@ -37,6 +38,29 @@ class Links:
         if number not in self._at_home:
             self._at_home[number] = self._instance.forms[number].broken(self._homes)
         return self._at_home[number]
+
+    def alike(self, guests: Index) -> list[list[int]]:
+        """Group guests that nothing tells apart: equal in all figures, home included, and part of no rule or group."""
+        groups: dict[bytes, list[int]] = {}
+        for guest in guests.tolist():
+            groups.setdefault(self._figures[guest].tobytes(), []).append(guest)
+        return list(groups.values())
+
+    @cached_property
+    def _figures(self) -> Ints:
+        """What tells guests apart, int64[guests, n]; those in rules or groups also by their own number."""
+        instance = self._instance
+        goal, every = instance.goal, np.arange(instance.guests)
+        mask = np.full(instance.guests, -1, dtype=np.int64)
+        mask[instance.movable] = instance.mask_of
+        (_, forms), (_, caps) = self._forms, self._caps
+        special = (np.diff(forms) > 0) | (np.diff(caps) > 0)
+        if goal.crowd is not None:
+            special |= goal.crowd.group >= 0
+        own = np.where(special, every, -1)
+        columns = (instance.home, mask, instance.mib, goal.price, goal.left_weight, own)
+        demand = instance.demand.reshape(instance.guests, -1)
+        return np.ascontiguousarray(np.column_stack((*columns, demand)), dtype=np.int64)
 
     def recount(self, counts: Counts, before: Index, after: Index) -> Counts:
         """Return the counts of the placement `after`, from those of the placement `before`."""

@@ -1,11 +1,13 @@
 """The CP-SAT model of an instance, or of a part of it: some movable guests over some hosts, all else as it stands.
 
-Booleans only for free guests and seats they may take. Every constraint is that of `evaluate.why_not_valid`; every tier
+Variables only for free guests and seats they may take. Every constraint is that of `evaluate.why_not_valid`; every tier
 is a linear expression that equals the exact integer of `evaluate.evaluate` (the goal exactly when `coarse` is 1). What
 is fixed is not modelled at all: it makes up the difference between a tier's expression and its value at the start.
 """
 
 from __future__ import annotations
+
+from collections import Counter
 
 import numpy as np
 
@@ -23,9 +25,10 @@ class Model:
     """Variables and constraints around the incumbent `place`, int[guests], with `asleep` bool[hosts].
 
     `positions` are the movable guests set free, by their position in `movable`, `hosts` bool[hosts] where they may go
-    beside the place they have. `x[position, seat]` are the booleans, `at_host[host]` the (guest, boolean) pairs of a
-    host's seats, `on[host]` the boolean of a host that may sleep; `tiers` are the expressions. `links`, `value` and
-    `use` are those of the incumbent, where the caller has them.
+    beside the place they have. Guests that nothing tells apart are one item, named by its first guest: `items` has its
+    guests, `of_item` by seat how many of them are there. `at_host[host]` are the (item, variable) pairs of a host's
+    seats, `on[host]` the boolean of a host that may sleep; `tiers` are the expressions. `links`, `value` and `use` are
+    those of the incumbent, where the caller has them.
     """
 
     def __init__(
@@ -50,9 +53,9 @@ class Model:
         self.links = links or Links(instance)
         self.value = evaluate(instance, place, asleep) if value is None else value
         self.program = Program()
-        self.x: dict[tuple[int, int], int] = {}
         self.on: dict[int, int] = {}
-        self.of_guest: dict[int, dict[int, int]] = {}
+        self.items: dict[int, list[int]] = {}
+        self.of_item: dict[int, dict[int, int]] = {}
         self.at_host: dict[int, list[tuple[int, int]]] = {}
         self.tiers = [Linear() for _ in range(TIERS)]
         self.use_at_start = instance.use(place) if use is None else use
@@ -76,19 +79,26 @@ class Model:
 
     # What may be asked
 
-    def moved(self, guest: int) -> Linear:
-        """Return the expression that is 1 when a free guest has been moved."""
-        if self._homes[guest] == self.instance.outside:
+    def moved(self, item: int) -> Linear:
+        """Return the expression of how many guests of an item have been moved."""
+        if self._homes[item] == self.instance.outside:
             return Linear()
-        at_home = self.of_guest[guest].get(int(self.instance.home[guest]))
-        return Linear(1) if at_home is None else Linear(1, {at_home: -1})
+        at_home = self.of_item[item].get(int(self.instance.home[item]))
+        return Linear(len(self.items[item]), {} if at_home is None else {at_home: -1})
 
     def place_of(self, solution: list[int]) -> Index:
         """Return the placement that values of the variables stand for."""
         place = self.place.copy()
-        for (position, seat), variable in self.x.items():
-            if solution[variable]:
-                place[self.instance.movable[position]] = seat
+        for item, row in self.of_item.items():
+            wanted = {seat: solution[variable] for seat, variable in row.items() if solution[variable]}
+            elsewhere = []
+            for guest in self.items[item]:
+                here = int(place[guest])
+                if wanted.get(here, 0):
+                    wanted[here] -= 1
+                else:
+                    elsewhere.append(guest)
+            place[elsewhere] = [seat for seat, many in sorted(wanted.items()) for _ in range(many)]
         return place
 
     def asleep_of(self, solution: list[int]) -> Bools | None:
@@ -104,25 +114,27 @@ class Model:
 
     def _variables(self, positions: Index, hosts: Bools) -> None:
         program = self.program
-        for position in positions.tolist():
-            guest = int(self.instance.movable[position])
-            seats = self._seats(position, guest, hosts).tolist()
-            row = {seat: program.boolean(seat == self.place[guest]) for seat in seats}
-            program.exactly_one(row.values())
-            self.of_guest[guest] = row
+        movable = self.instance.movable
+        position_of = dict(zip(movable[positions].tolist(), positions.tolist(), strict=True))
+        for guests in self.links.alike(movable[positions]):
+            item, many = guests[0], len(guests)
+            here = Counter(self.place[guests].tolist())
+            seats = sorted({*self._seats(position_of[item], item, hosts).tolist(), *here})
+            row = {seat: program.integer(0, many, here[seat]) for seat in seats}
+            program.share_out(many, row.values())
+            self.items[item], self.of_item[item] = guests, row
             for seat, variable in row.items():
-                self.x[position, seat] = variable
-                self.at_host.setdefault(seat // self.instance.modes, []).append((guest, variable))
+                self.at_host.setdefault(seat // self.instance.modes, []).append((item, variable))
 
     def _seats(self, position: int, guest: int, hosts: Bools) -> Index:
-        """Seats for a guest on `hosts`, with room for it when the host is empty, and the one it has."""
+        """Seats for a guest on `hosts`, with room for it when the host is empty."""
         instance = self.instance
         may = np.flatnonzero(instance.may_use(position) & hosts)
         room = np.minimum(instance.cap[may], instance.headroom[may])
         room[may == self._homes[guest]] = instance.cap[self._homes[guest]]
         fits = (instance.demand[guest][None, :, :] <= room[:, None, :]).all(axis=2)
-        seats = (may[:, None] * instance.modes + np.arange(instance.modes))[fits]
-        return np.union1d(seats, self.place[guest : guest + 1]).astype(np.intp)
+        seats: Index = (may[:, None] * instance.modes + np.arange(instance.modes))[fits]
+        return seats
 
     # Constraints
 
@@ -131,12 +143,12 @@ class Model:
         instance = self.instance
         fixed = self.use_at_start[self.touched].copy()
         where = {host: i for i, host in enumerate(self.touched)}
-        for guest in self.of_guest:
+        for guest in np.flatnonzero(self.free).tolist():
             host, mode = divmod(int(self.place[guest]), instance.modes)
             fixed[where[host]] -= instance.demand[guest, mode]
         uses = {host: [Linear(amount) for amount in fixed[i].tolist()] for host, i in where.items()}
-        for guest, row in self.of_guest.items():
-            demand = [[(i, one) for i, one in enumerate(mode) if one] for mode in instance.demand[guest].tolist()]
+        for item, row in self.of_item.items():
+            demand = [[(i, one) for i, one in enumerate(mode) if one] for mode in instance.demand[item].tolist()]
             for seat, variable in row.items():
                 host, mode = divmod(seat, instance.modes)
                 use = uses[host]
@@ -165,10 +177,10 @@ class Model:
 
     def _received(self, host: int) -> int:
         """Boolean that is true when a free guest that started elsewhere is on the host."""
-        came = [variable for guest, variable in self.at_host[host] if self._homes[guest] != host]
+        came = [variable for item, variable in self.at_host[host] if self._homes[item] != host]
         received = self.program.boolean(any(self.program.start[variable] for variable in came))
         for variable in came:
-            self.program.implies(variable, received)
+            self.program.needs(variable, received)
         return received
 
     def _transient(self) -> None:
@@ -179,7 +191,7 @@ class Model:
             return
         leaving: dict[int, list[Linear]] = {host: [Linear() for _ in counted] for host in self.touched}
         gone = np.flatnonzero(self.moved_at_start & ~self.free)
-        for guest in (*self.of_guest, *gone[np.isin(self._homes[gone], self.touched)].tolist()):
+        for guest in (*self.of_item, *gone[np.isin(self._homes[gone], self.touched)].tolist()):
             host, mode = divmod(int(instance.home[guest]), instance.modes)
             moved = self.moved(guest) if self.free[guest] else Linear(1)
             if host in leaving:
@@ -194,10 +206,10 @@ class Model:
 
     def _left(self) -> None:
         goal = self.instance.goal
-        for guest, row in self.of_guest.items():
+        for item, row in self.of_item.items():
             for seat, variable in row.items():
                 if goal.left[seat // self.instance.modes]:
-                    self.tiers[LEFT].add(variable, int(goal.left_weight[guest]))
+                    self.tiers[LEFT].add(variable, int(goal.left_weight[item]))
 
     def _overload(self) -> None:
         instance, program = self.instance, self.program
@@ -215,10 +227,10 @@ class Model:
     def _moves(self) -> None:
         instance, program = self.instance, self.program
         moves, mib = self.tiers[MOVES], self.tiers[MIB]
-        for guest in self.of_guest:
-            moved = self.moved(guest)
+        for item in self.of_item:
+            moved = self.moved(item)
             moves.join(moved)
-            mib.join(moved, int(instance.mib[guest]))
+            mib.join(moved, int(instance.mib[item]))
         self._settle(moves, self.value.moves)
         self._settle(mib, self.value.mib)
         for total, most in ((moves, instance.max_moves), (mib, instance.max_mib)):

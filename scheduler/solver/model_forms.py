@@ -46,7 +46,7 @@ def broken_things(model: Model, form: ArrayForm, holds: bool) -> Linear:
 def _cells(model: Model, form: ArrayForm, guest: int) -> Cells:
     """For each cell a free guest may be in, the expression that is 1 when it is there."""
     cells: Cells = {}
-    for seat, variable in model.of_guest[guest].items():
+    for seat, variable in model.of_item[guest].items():
         cells.setdefault(int(form.cell[seat // model.instance.modes]), Linear()).add(variable)
     return cells
 

@@ -26,8 +26,8 @@ def add_goal(model: Model) -> None:
         add = _TERMS[type(term)]
         for host in model.touched:
             add(model, term, host)
-    for guest in model.of_guest:
-        total.join(model.moved(guest), int(goal.price[guest]))
+    for item in model.of_item:
+        total.join(model.moved(item), int(goal.price[item]))
     if goal.pair_price is not None:
         _add_pair_price(model, goal.pair_price)
     if goal.crowd is not None:
@@ -185,7 +185,7 @@ def _add_sleep(model: Model, sleep: SleepArrays) -> None:
         change = int(sleep.asleep_cost[host] - sleep.idle_cost[host])
         total.join(Linear(change, {on: -change}))
         for _, variable in model.at_host.get(host, ()):
-            program.implies(variable, on)
+            program.needs(variable, on)
     for i in range(sleep.offer.shape[1] if model.on else 0):
         offered = Linear(int(sleep.offer[kept_on, i].sum()))
         for host, on in model.on.items():
@@ -196,11 +196,11 @@ def _add_sleep(model: Model, sleep: SleepArrays) -> None:
 
 def _add_pair_price(model: Model, pairs: PairPrice) -> None:
     instance, total = model.instance, model.tiers[GOAL]
-    for guest, row in model.of_guest.items():
-        source, _ = divmod(int(instance.home[guest]), instance.modes)
+    for item, row in model.of_item.items():
+        source = int(instance.home[item]) // instance.modes
         if source == instance.outside:
             continue
-        seats = [seat for seat in row if seat != instance.home[guest]]
+        seats = [seat for seat in row if seat != instance.home[item]]
         hosts = np.array(seats, dtype=np.intp) // instance.modes
         for seat, price in zip(seats, pairs.of(np.full(len(seats), source), hosts).tolist(), strict=True):
             total.add(row[seat], price)
@@ -211,7 +211,7 @@ def _add_crowd(model: Model, crowd: Crowd) -> None:
     moved = crowd.group[model.moved_at_start & ~model.free]
     fixed = np.bincount(moved[moved >= 0], minlength=1)
     groups: dict[int, Linear] = {}
-    for guest in model.of_guest:
+    for guest in model.of_item:
         group = int(crowd.group[guest])
         if group >= 0:
             already = int(fixed[group]) if group < len(fixed) else 0

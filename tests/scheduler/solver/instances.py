@@ -67,6 +67,9 @@ class _Drawn:
         self.guests = dice.randint(0, most_guests)
         self.modes = dice.choice((1, 1, 1, 2, 3))
         self.resources = dice.randint(1, 3)
+        # Guests of one shape have all figures in common; often each is a shape of its own.
+        shapes = dice.choice((1, 2, 100))
+        self.shape = np.array([min(i, dice.randrange(shapes)) if shapes < 100 else i for i in range(self.guests)], int)
         self.demand = self._demand()
         self.capacity = self._ints((self.hosts, self.resources), 4, 40)
         if dice.random() < 0.2:
@@ -102,9 +105,9 @@ class _Drawn:
             plannable=np.array([dice.random() < 0.9 for _ in range(hosts)]),
             target=target,
             movable=np.array(some, dtype=np.intp),
-            mask_of=np.array([dice.randrange(kinds) for _ in some], dtype=np.intp),
+            mask_of=self._per_guest(0, kinds - 1)[some].astype(np.intp),
             masks=masks,
-            mib=self._ints(self.guests, 0, 8),
+            mib=self._per_guest(0, 8),
             forms=forms,
             move_caps=self._move_caps(),
             max_moves=dice.randint(0, 4) if self._maybe(0.4) else None,
@@ -115,26 +118,28 @@ class _Drawn:
     def _demand(self) -> Ints:
         """Demands, now and then equal ones, and modes that a guest cannot have."""
         shapes = self._ints((max(1, self.guests), self.modes, self.resources), 0, 15)
-        if self._maybe(0.3):
-            shapes = shapes[:2]
-        picked = [self.dice.randrange(len(shapes)) for _ in range(self.guests)]
-        demand = shapes[picked].reshape(self.guests, self.modes, self.resources)
-        for guest in range(self.guests if self.modes > 1 else 0):
+        for shape in shapes if self.modes > 1 else ():
             if self._maybe(0.3):
-                demand[guest, self.dice.randrange(1, self.modes)] = 10**10
+                shape[self.dice.randrange(1, self.modes)] = 10**10
+        demand: Ints = shapes[self.shape]
         return demand
+
+    def _per_guest(self, least: int, most: int) -> Ints:
+        """A figure of each guest; guests of one shape have the same."""
+        figures: Ints = self._ints(max(1, self.guests), least, most)[self.shape]
+        return figures
 
     def _home(self) -> Index:
         home = []
         for guest in range(self.guests):
-            host = self.dice.randrange(self.hosts)
+            host = self.dice.choice((self.dice.randrange(self.hosts), 0))
             usable = [mode for mode in range(self.modes) if self.demand[guest, mode].max() < 10**10]
             home.append(host * self.modes + self.dice.choice(usable))
         return np.array(home, dtype=np.intp)
 
     def _forms(self) -> list[ArrayForm]:
         forms: list[ArrayForm] = []
-        for number in range(self.dice.choice((0, 0, 1, 2, 3))):
+        for number in range(self.dice.choice((0, 0, 1, 2, 3) if self.shape.any() else (0, 0, 0, 1, 2))):
             kind = self.dice.choice(FORMS)
             members = [guest for guest in range(self.guests) if self._maybe(0.6)]
             cells = 2 if kind is Masked else self.dice.randint(1, self.hosts)
@@ -167,14 +172,14 @@ class _Drawn:
         zones = dice.randint(1, 3)
         return GoalArrays(
             terms=terms,
-            price=self._ints(self.guests, 0, dice.choice((0, 5, 10**4))),
+            price=self._per_guest(0, dice.choice((0, 5, 10**4))),
             left=np.array([self._maybe(0.2) for _ in range(hosts)]),
-            left_weight=self._ints(self.guests, 1, 5),
+            left_weight=self._per_guest(1, 5),
             soft_weights=tuple(dice.randint(0, 50) for form in forms if not form.binding),
             pair_price=PairPrice(self._ints(hosts, 0, zones - 1), self._ints((zones, zones), 0, 9))
             if self._maybe(0.3)
             else None,
-            crowd=Crowd(self._ints(self.guests, -1, 2), dice.randint(0, 20)) if self._maybe(0.3) else None,
+            crowd=Crowd(self._per_guest(-1, 2), dice.randint(0, 20)) if self._maybe(0.3) else None,
             sleep=self._sleep(terms) if self._maybe(0.3) else None,
             hosts=np.arange(hosts, dtype=np.intp),
         )

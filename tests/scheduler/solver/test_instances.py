@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 
 import numpy as np
@@ -130,10 +131,12 @@ def _moved_within(instance: Instance, start: Index, positions: Index, hosts: Boo
 
 def _values_held_in(model: Model, place: Index, asleep: Bools | None) -> Value | None:
     """The least of every tier of a model with guests and sleeping hosts held where they are; none if infeasible."""
-    for guest, row in model.of_guest.items():
-        if int(place[guest]) not in row:
+    for item, row in model.of_item.items():
+        there = Counter(place[model.items[item]].tolist())
+        if set(there) - set(row):
             return None
-        model.program.keep(Linear(0, {row[int(place[guest])]: 1}), 1, 1)
+        for seat, variable in row.items():
+            model.program.keep(Linear(0, {variable: 1}), there[seat], there[seat])
     for host, on in model.on.items():
         assert asleep is not None
         model.program.keep(Linear(0, {on: 1}), *(2 * [int(not asleep[host])]))
