@@ -61,15 +61,17 @@ def to_instance(cluster: NumaCluster, max_migrations: int | None, slot_millicore
     modes: tuple[tuple[int, ...], ...] = (*((one,) for one in range(many)), *pairs)
     cpu_unit = _unit(cluster.cpu_millicores, cluster.guest_cpu_millicores, slot_millicores)
     memory_unit = _unit(cluster.memory_kib, cluster.guest_memory_kib)
-    demand = np.zeros((guests, len(modes), 2 * many), dtype=np.int64)
+    capacity = np.stack([cluster.cpu_millicores[nodes] // cpu_unit, cluster.memory_kib[nodes] // memory_unit], axis=2)
+    # A mode that a guest has not asks for more than any host has, so that layers that look at demands alone keep off.
+    demand = np.full((guests, len(modes), 2 * many), capacity.max(initial=0) + 1, dtype=np.int64)
     usable: Bools = np.zeros((guests, len(modes)), dtype=np.bool_)
     for i, mode in enumerate(modes):
         right = (cluster.entries == len(mode)) & (uneven | (list(mode) == sorted(mode)))
         usable[:, i] = right
+        demand[right, i] = 0
         for entry, node in enumerate(mode):
             demand[right, i, 2 * node] = cluster.guest_cpu_millicores[right, entry] // cpu_unit
             demand[right, i, 2 * node + 1] = cluster.guest_memory_kib[right, entry] // memory_unit
-    capacity = np.stack([cluster.cpu_millicores[nodes] // cpu_unit, cluster.memory_kib[nodes] // memory_unit], axis=2)
     slot = slot_millicores // cpu_unit
     goal = GoalArrays(
         terms=tuple(FreeSlots(2 * node, capacity[:, node, 0], slot) for node in range(many)),
