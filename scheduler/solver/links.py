@@ -59,8 +59,8 @@ class Links:
             special |= goal.crowd.group >= 0
         own = np.where(special, every, -1)
         columns = (instance.home, mask, instance.mib, goal.price, goal.left_weight, own)
-        demand = instance.demand.reshape(instance.guests, -1)
-        return np.ascontiguousarray(np.column_stack((*columns, demand)), dtype=np.int64)
+        seats = (instance.usable, instance.demand.reshape(instance.guests, -1))
+        return np.ascontiguousarray(np.column_stack((*columns, *seats)), dtype=np.int64)
 
     def recount(self, counts: Counts, before: Index, after: Index) -> Counts:
         """Return the counts of the placement `after`, from those of the placement `before`."""

@@ -132,7 +132,7 @@ class Model:
         may = np.flatnonzero(instance.may_use(position) & hosts)
         room = np.minimum(instance.cap[may], instance.headroom[may])
         room[may == self._homes[guest]] = instance.cap[self._homes[guest]]
-        fits = (instance.demand[guest][None, :, :] <= room[:, None, :]).all(axis=2)
+        fits = (instance.demand[guest][None, :, :] <= room[:, None, :]).all(axis=2) & instance.usable[guest]
         seats: Index = (may[:, None] * instance.modes + np.arange(instance.modes))[fits]
         return seats
 

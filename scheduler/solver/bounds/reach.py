@@ -59,10 +59,10 @@ class Reach:
 
     @cached_property
     def _usable(self) -> Bools:
-        """Modes that fit some host, bool[m, modes]."""
+        """Modes that each movable guest can be in on some host, bool[m, modes]."""
         instance = self.instance
         most = instance.cap.max(axis=0, initial=0)
-        usable = (instance.demand[instance.movable] <= most).all(axis=2)
+        usable = (instance.demand[instance.movable] <= most).all(axis=2) & instance.usable[instance.movable]
         usable[np.arange(len(instance.movable)), instance.home[instance.movable] % instance.modes] = True
         return np.asarray(usable, dtype=np.bool_)
 

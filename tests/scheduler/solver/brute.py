@@ -52,7 +52,7 @@ def _choices(instance: Instance) -> list[list[int]]:
     for position, guest in enumerate(instance.movable.tolist()):
         seats = []
         for host in np.flatnonzero(instance.may_use(position)).tolist():
-            fits = (instance.demand[guest] <= instance.cap[host]).all(axis=1)
+            fits = (instance.demand[guest] <= instance.cap[host]).all(axis=1) & instance.usable[guest]
             seats += [host * instance.modes + mode for mode in np.flatnonzero(fits).tolist()]
         choices.append(seats)
     return choices

@@ -76,6 +76,9 @@ class _Drawn:
             self.capacity[dice.randrange(self.hosts), dice.randrange(self.resources)] = 0
         if self.outside >= 0:
             self.capacity[self.outside] = UNLIMITED
+        self.usable = np.array([[self._maybe(0.7) for _ in range(self.modes)] for _ in range(max(1, self.guests))])
+        self.usable[:, dice.randrange(self.modes)] = True
+        self.usable = self.usable[self.shape]
         self.home = self._home()
         self.use = np.zeros_like(self.capacity)
         np.add.at(self.use, self.home // self.modes, self.demand[np.arange(self.guests), self.home % self.modes])
@@ -94,6 +97,7 @@ class _Drawn:
         forms = self._forms()
         return make_instance(
             demand=self.demand,
+            usable=self.usable,
             capacity=self.capacity,
             home=self.home,
             goal=self._goal(forms),
@@ -116,11 +120,8 @@ class _Drawn:
         )
 
     def _demand(self) -> Ints:
-        """Demands, now and then equal ones, and modes that a guest cannot have."""
+        """Demands, now and then equal ones."""
         shapes = self._ints((max(1, self.guests), self.modes, self.resources), 0, 15)
-        for shape in shapes if self.modes > 1 else ():
-            if self._maybe(0.3):
-                shape[self.dice.randrange(1, self.modes)] = 10**10
         demand: Ints = shapes[self.shape]
         return demand
 
@@ -133,8 +134,7 @@ class _Drawn:
         home = []
         for guest in range(self.guests):
             host = self.dice.choice((self.dice.randrange(self.hosts), 0))
-            usable = [mode for mode in range(self.modes) if self.demand[guest, mode].max() < 10**10]
-            home.append(host * self.modes + self.dice.choice(usable))
+            home.append(host * self.modes + self.dice.choice(np.flatnonzero(self.usable[guest]).tolist()))
         return np.array(home, dtype=np.intp)
 
     def _forms(self) -> list[ArrayForm]:
