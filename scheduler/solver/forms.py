@@ -1,7 +1,8 @@
 """The primitive forms over arrays: what each counts as broken, and what a shift of one guest changes.
 
-Guests and hosts are indices; a cell is an index too. A form over cells keeps, per type of member, how many members
-each cell holds; every count of broken things is a function of these counts alone.
+Guests and hosts are indices; a cell is an index too. Placements are given as the host of every guest. A form over cells
+keeps, per type of member, how many members each cell holds; every count of broken things is a function of these counts
+alone.
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ class ArrayForm(ABC):
         """Whether it must not get worse (all but soft ones)."""
         return self.enforcement is not Enforcement.SOFT
 
-    def counts(self, place: Index) -> Ints:
+    def counts(self, hosts: Index) -> Ints:
         """Members per type and cell, int64[types, cells]."""
         held = np.zeros((3, self.cells), dtype=np.int64)
-        np.add.at(held, (self.kinds, self.cell[place[self.members]]), 1)
+        np.add.at(held, (self.kinds, self.cell[hosts[self.members]]), 1)
         return held
 
     @abstractmethod
@@ -58,15 +59,15 @@ class ArrayForm(ABC):
         """Broken things from the sum of `cell_cost` over the cells."""
         return np.asarray(summed, dtype=np.int64)
 
-    def broken(self, place: Index) -> int:
+    def broken(self, hosts: Index) -> int:
         """Number of broken things in a placement."""
-        return int(self.total(int(self.cell_cost(self.counts(place)).sum())))
+        return int(self.total(int(self.cell_cost(self.counts(hosts)).sum())))
 
-    def deltas(self, place: Index) -> Ints:
+    def deltas(self, hosts: Index) -> Ints:
         """Change of `broken` when one member goes to a host, int64[hosts, members]."""
-        held, kinds = self.counts(place), self.kinds
+        held, kinds = self.counts(hosts), self.kinds
         cost = self.cell_cost(held)
-        here = self.cell[place[self.members]]
+        here = self.cell[hosts[self.members]]
         leave = np.zeros(len(self.members), dtype=np.int64)
         change = np.zeros((len(self.cell), len(self.members)), dtype=np.int64)
         for kind in np.unique(kinds):

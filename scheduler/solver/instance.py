@@ -1,58 +1,80 @@
-"""The array form of a problem: sorted ids become indices, everything a solver needs becomes integer arrays.
+"""The array form that every layer of the solver works on: indices and integers, no names and no policy.
 
-The order of hosts and guests in the snapshot has no influence: both are sorted by id.
+A guest sits in a *seat*: `host x modes + mode`. Modes are the ways to be on a host, each with its own demand (NUMA node
+0, node 1, both nodes: resources are then counted per node); where all guests have one mode a seat is a host. Guests not
+yet placed sit on a host `outside` with room for all of them, and leaving it is no move.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cluster.limits import Resource, demand, limit, room
-from cluster.problem import DrainGoal, Problem, RepairGoal
-from cluster.rules import Enforcement
-from scheduler.solver.forms import ArrayForm, Bools, Index, Ints, Masked, MoveCap, lower
-from scheduler.solver.goal import PPM, GoalArrays
-from scheduler.solver.goals import goal_arrays
+from cluster.errors import InputError
+from scheduler.solver.forms import ArrayForm, Bools, Index, Ints, MoveCap
+from scheduler.solver.goal import GoalArrays
+from scheduler.solver.terms import PPM
 
-RESOURCES = tuple(Resource)
-CPU, MEMORY, VCPUS = (RESOURCES.index(one) for one in (Resource.CPU, Resource.MEMORY, Resource.VCPUS))
 UNLIMITED = 1 << 50
-"""Room of a host that does not limit a resource; sums of demands stay far below it."""
+"""Room of a host that does not limit a resource; sums of demands stay below it."""
+MOST_TOTAL = 1 << 61
+"""No total may pass this, so that a change of a total still fits into 64 bits."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Instance:
     """A problem over indices.
 
-    `demand` int64[guests, resources]; `room`, `limit`, `cap` int64[hosts, resources]: capacity less reserved, what
-    plans keep to, and the most a final placement may hold (the limit, or what is there already where that is more);
-    `headroom` is the cap of a host that receives a guest. `home` int[guests] is the start. `movable` are guest indices;
-    `allowed` bool[hosts, movable]. `mib` int64[guests] is what a move of each counts as.
+    `demand` int64[guests, modes, resources]: what a guest takes of its host in each mode; `usable` bool[guests, modes]
+    tells which modes it has. `capacity`, `limit`, `cap`
+    int64[hosts, resources]: the whole, what plans keep to, and the most a final placement may hold (the limit, or what
+    is there already where that is more); `headroom` is the cap of a host that receives a guest. `transient`
+    bool[resources] are counted at both ends of a move, within `cap`. `overload_scale` int64[resources] and
+    `overload_room` int64[hosts, resources]: use over a limit costs ceil(excess x scale / room). `home` int[guests] is
+    the start, as seats. `movable` int[m] are the guests that may move, in rising order, each to the target hosts of
+    `masks[mask_of[i]]`, bool[masks, hosts] (`mask_of` int[m] goes by position in `movable`), and home. `mib`
+    int64[guests] is what a move of each counts as. `outside` is the host of guests not yet placed, -1 for none.
     """
 
-    problem: Problem
-    host_ids: tuple[str, ...]
-    guest_ids: tuple[str, ...]
-    guest_index: Mapping[str, int]
-    host_index: Mapping[str, int]
     demand: Ints
-    room: Ints
+    usable: Bools
+    capacity: Ints
     limit: Ints
     cap: Ints
     headroom: Ints
+    transient: Bools
+    overload_scale: Ints
+    overload_room: Ints
     plannable: Bools
     target: Bools
     home: Index
     movable: Index
-    allowed: Bools
+    mask_of: Index
+    masks: Bools
     mib: Ints
     forms: tuple[ArrayForm, ...]
     move_caps: tuple[MoveCap, ...]
     max_moves: int
+    max_mib: int
     goal: GoalArrays
+    outside: int = -1
+
+    @property
+    def hosts(self) -> int:
+        """Number of hosts."""
+        return len(self.cap)
+
+    @property
+    def guests(self) -> int:
+        """Number of guests."""
+        return len(self.home)
+
+    @property
+    def modes(self) -> int:
+        """Number of modes."""
+        return int(self.demand.shape[1])
 
     @property
     def binding(self) -> tuple[ArrayForm, ...]:
@@ -64,156 +86,137 @@ class Instance:
         """Forms that are part of the goal, in the order of `goal.soft_weights`."""
         return tuple(form for form in self.forms if not form.binding)
 
+    def host_of(self, place: Index) -> Index:
+        """Return the hosts of seats."""
+        return place // self.modes
+
+    def may_use(self, position: int) -> Bools:
+        """Return the hosts that a movable guest may be on, by its position in `movable`, bool[hosts]."""
+        hosts: Bools = self.masks[self.mask_of[position]].copy()
+        hosts[self.home[self.movable[position]] // self.modes] = True
+        return hosts
+
+    def demand_at(self, place: Index) -> Ints:
+        """Return every guest's demand in the mode of its seat, int64[guests, resources]."""
+        demand: Ints = self.demand[np.arange(self.guests), place % self.modes]
+        return demand
+
     def use(self, place: Index) -> Ints:
-        """Use of every host, int64[hosts, resources]."""
-        held = np.zeros_like(self.room)
-        np.add.at(held, place, self.demand)
+        """Return the use of every host, int64[hosts, resources]."""
+        held = np.zeros_like(self.cap)
+        np.add.at(held, self.host_of(place), self.demand_at(place))
         return held
 
+    def use_while_moving(self, place: Index) -> Ints:
+        """Return the use with moved guests counted at both ends, int64[hosts, resources]."""
+        held = self.use(place)
+        moved = self.moved(place)
+        np.add.at(held, self.host_of(self.home)[moved], self.demand_at(self.home)[moved])
+        return held
+
+    def moved(self, place: Index) -> Bools:
+        """Return which guests have been moved; a guest placed for the first time has not."""
+        moved: Bools = (place != self.home) & (self.host_of(self.home) != self.outside)
+        return moved
+
     def overload(self, hosts: Index, use: Ints) -> Ints:
-        """Excess over the limits in millionths of the room (vCPUs: of a vCPU per core), rounded up, int64[n]."""
+        """Return the overload of `hosts` int[n] at `use` int64[n, resources], int64[n]."""
         excess = np.maximum(0, use - self.limit[hosts])
-        parts = -((-excess * self._overload_scale()) // np.maximum(1, self._overload_room(hosts)))
+        parts = -((-excess * self.overload_scale) // np.maximum(1, self.overload_room[hosts]))
         summed: Ints = np.where(self.plannable[hosts], parts.sum(axis=1), 0)
         return summed
 
-    def _overload_scale(self) -> Ints:
-        scale = np.full(len(RESOURCES), PPM, dtype=np.int64)
-        scale[VCPUS] *= 1000
-        return scale
-
-    def _overload_room(self, hosts: Index) -> Ints:
-        whole = self.room[hosts].copy()
-        whole[:, VCPUS] = whole[:, CPU]
-        return whole
-
     def overload_ratio(self, host: int, resource: int) -> tuple[int, int]:
         """Return (scale, room): the overload of one resource is ceil(excess x scale / room)."""
-        whole = self._overload_room(np.array([host], dtype=np.intp))[0, resource]
-        return int(self._overload_scale()[resource]), max(1, int(whole))
-
-    def place_of(self, placement: Mapping[str, str]) -> Index:
-        """Return a placement by ids as host indices per guest; guests not named stay where they started."""
-        place = self.home.copy()
-        for guest, host in placement.items():
-            place[self.guest_index[guest]] = self.host_index[host]
-        return place
-
-    def placement_of(self, place: Index) -> dict[str, str]:
-        """Return host indices per guest as ids."""
-        return {guest: self.host_ids[host] for guest, host in zip(self.guest_ids, place.tolist(), strict=True)}
+        return int(self.overload_scale[resource]), max(1, int(self.overload_room[host, resource]))
 
 
-def build(problem: Problem) -> Instance:
-    """Return the array form of a problem."""
-    snapshot = problem.snapshot
-    hosts = sorted(snapshot.hosts, key=lambda host: host.id)
-    guests = sorted(snapshot.guests, key=lambda guest: guest.id)
-    host_index = {host.id: i for i, host in enumerate(hosts)}
-    guest_index = {guest.id: i for i, guest in enumerate(guests)}
-    host_ids = tuple(host_index)
-    shape = (len(hosts), len(RESOURCES))
-    demands = np.array([[demand(guest, one) for one in RESOURCES] for guest in guests], dtype=np.int64)
-    demands = demands.reshape(len(guests), len(RESOURCES))
-    rooms = np.array([[_known(room(host, one)) for one in RESOURCES] for host in hosts], dtype=np.int64).reshape(shape)
-    limits = np.array(
-        [[_known(limit(host, one, problem.limits)) for one in RESOURCES] for host in hosts], dtype=np.int64
-    ).reshape(shape)
-    home = np.array([host_index[guest.host] for guest in guests], dtype=np.intp)
-    use = np.zeros_like(rooms)
-    np.add.at(use, home, demands)
-    plannable = np.array([snapshot.why_unplannable(host) is None for host in hosts], dtype=np.bool_)
-    target = np.array([host.id in set(problem.targets) for host in hosts], dtype=np.bool_)
+def make_instance(
+    *,
+    demand: Ints,
+    capacity: Ints,
+    home: Index,
+    goal: GoalArrays,
+    usable: Bools | None = None,
+    limit: Ints | None = None,
+    headroom: Ints | None = None,
+    transient: Bools | None = None,
+    overload_scale: Ints | None = None,
+    overload_room: Ints | None = None,
+    plannable: Bools | None = None,
+    target: Bools | None = None,
+    movable: Index | None = None,
+    mask_of: Index | None = None,
+    masks: Bools | None = None,
+    mib: Ints | None = None,
+    forms: Sequence[ArrayForm] = (),
+    move_caps: Sequence[MoveCap] = (),
+    max_moves: int | None = None,
+    max_mib: int | None = None,
+    outside: int = -1,
+) -> Instance:
+    """Return an instance with what is not given filled in: limits are the capacity, everyone may go everywhere.
 
-    lowered = [lower(form, guest_index, host_ids) for form in problem.forms]
-    forms = tuple(form for form in lowered if isinstance(form, ArrayForm))
-    if isinstance(problem.goal, RepairGoal):
-        # Repair has no goal that soft rules could be part of.
-        forms = tuple(form for form in forms if form.binding)
-    overloaded = plannable & (use > limits).any(axis=1)
-    movable, allowed = _movable(problem, guest_index, host_index, home, target, forms, overloaded)
-    mib = np.array([guest.memory_mib for guest in guests], dtype=np.int64)
-    goal = goal_arrays(problem, host_index, forms, home, demands, rooms, limits, use, mib)
-    headroom = np.maximum(limits, use)
-    if goal.sleep is not None:
-        headroom[:, [CPU, MEMORY]] = np.minimum(headroom[:, [CPU, MEMORY]], goal.sleep.offer)
-    return Instance(
-        problem=problem,
-        host_ids=host_ids,
-        guest_ids=tuple(guest_index),
-        guest_index=guest_index,
-        host_index=host_index,
-        demand=demands,
-        room=rooms,
-        limit=limits,
-        cap=np.maximum(limits, use),
-        headroom=headroom,
-        plannable=plannable,
+    `demand` may be int64[guests, resources] where there is one mode. Raises `InputError` where totals could overflow.
+    """
+    if demand.ndim == 2:
+        demand = demand[:, None, :]
+    hosts, guests = len(capacity), len(home)
+    limit = capacity if limit is None else limit
+    movable = np.arange(guests, dtype=np.intp) if movable is None else movable
+    target = np.ones(hosts, dtype=np.bool_) if target is None else target
+    if masks is None or mask_of is None:
+        masks = target[None, :].copy()
+        mask_of = np.zeros(len(movable), dtype=np.intp)
+    instance = Instance(
+        demand=demand,
+        usable=np.ones(demand.shape[:2], dtype=np.bool_) if usable is None else usable,
+        capacity=capacity,
+        limit=limit,
+        cap=limit,
+        headroom=limit,
+        transient=np.zeros(capacity.shape[1], dtype=np.bool_) if transient is None else transient,
+        overload_scale=np.full(capacity.shape[1], PPM, dtype=np.int64) if overload_scale is None else overload_scale,
+        overload_room=capacity if overload_room is None else overload_room,
+        plannable=np.ones(hosts, dtype=np.bool_) if plannable is None else plannable,
         target=target,
         home=home,
         movable=movable,
-        allowed=allowed,
-        mib=mib,
-        forms=forms,
-        move_caps=tuple(form for form in lowered if isinstance(form, MoveCap)),
-        max_moves=len(movable) if problem.max_moves is None else min(problem.max_moves, len(movable)),
+        mask_of=mask_of,
+        masks=masks,
+        mib=np.zeros(guests, dtype=np.int64) if mib is None else mib,
+        forms=tuple(forms),
+        move_caps=tuple(move_caps),
+        max_moves=len(movable) if max_moves is None else min(max_moves, len(movable)),
+        max_mib=UNLIMITED if max_mib is None else max_mib,
         goal=goal,
+        outside=outside,
     )
+    at_start = np.maximum(limit, instance.use(home))
+    instance = replace(
+        instance, cap=at_start, headroom=at_start if headroom is None else np.minimum(headroom, at_start)
+    )
+    _refuse_overflow(instance)
+    return instance
 
 
-def _known(figure: int | None) -> int:
-    return UNLIMITED if figure is None else figure
-
-
-def _movable(
-    problem: Problem,
-    guest_index: Mapping[str, int],
-    host_index: Mapping[str, int],
-    home: Index,
-    target: Bools,
-    forms: tuple[ArrayForm, ...],
-    overloaded: Bools,
-) -> tuple[Index, Bools]:
-    """Movable guests that can go anywhere, and where to, bool[hosts, movable].
-
-    A guest on a cordoned host that is not drained may move only for repair: when it is in a broken rule or its host is
-    overloaded. A guest within the hosts of a binding mask never leaves them.
-    """
-    leaving = set(problem.goal.drained) if isinstance(problem.goal, DrainGoal) else set()
-    broken = np.zeros(len(home), dtype=np.bool_)
-    for form in forms:
-        if form.binding and form.broken(home) > 0:
-            broken[form.members] = True
-    rows: dict[frozenset[str], Bools] = {}
-    movable: list[int] = []
-    columns: list[Bools] = []
-    for guest_id in sorted(problem.movable):
-        guest = guest_index[guest_id]
-        start = int(home[guest])
-        source = problem.snapshot.guest_by_id[guest_id].host
-        if not target[start] and source not in leaving and not (broken[guest] or overloaded[start]):
-            continue
-        hosts = problem.allowed[guest_id]
-        if hosts not in rows:
-            row = np.zeros(len(target), dtype=np.bool_)
-            row[[host_index[host] for host in hosts if host in host_index]] = True
-            rows[hosts] = row & target
-        movable.append(guest)
-        columns.append(rows[hosts])
-    allowed = np.array(columns, dtype=np.bool_).reshape(len(movable), len(target)).T.copy()
-    position = np.full(len(home), -1, dtype=np.intp)
-    position[movable] = np.arange(len(movable))
-    for form in forms:
-        _keep_masks(form, home, position, allowed)
-    allowed[home[movable], np.arange(len(movable))] = True
-    useful = allowed.sum(axis=0) > 1
-    return np.array(movable, dtype=np.intp)[useful], allowed[:, useful]
-
-
-def _keep_masks(form: ArrayForm, home: Index, position: Index, allowed: Bools) -> None:
-    if not isinstance(form, Masked) or form.enforcement is Enforcement.SOFT:
-        return
-    inside = form.members[form.cell[home[form.members]] == 1]
-    columns = position[inside]
-    columns = columns[columns >= 0]
-    allowed[:, columns] &= (form.cell == 1)[:, None]
+def _refuse_overflow(instance: Instance) -> None:
+    """Refuse figures with which a total could leave 64 bits; every product is worked out in unbounded integers here."""
+    goal = instance.goal
+    most_use = instance.demand.max(axis=1, initial=0).sum(axis=0) if instance.guests else np.zeros(1, dtype=np.int64)
+    every = sum(int(one) for one in most_use.tolist())
+    # The use of a host stays within its cap, and there is no more than all guests together.
+    use = np.minimum(instance.cap, most_use)
+    costs = sum(term.most(use) for term in goal.terms) + sum(abs(int(one)) for one in goal.price.tolist())
+    for form, weight in zip(instance.soft, goal.soft_weights, strict=False):
+        costs += abs(weight) * len(form.members) ** 2
+    if goal.pair_price is not None:
+        costs += int(np.abs(goal.pair_price.price).max(initial=0)) * instance.guests
+    if goal.crowd is not None:
+        costs += abs(goal.crowd.weight) * instance.guests
+    overload = every * int(instance.overload_scale.max(initial=1))
+    for what, most in (("demand", every), ("overload", overload), ("cost", costs)):
+        if most > MOST_TOTAL:
+            raise InputError(
+                f"problem: the total of {what} could reach {most:.3g}; allowed: {MOST_TOTAL:.3g}: use larger units"
+            )

@@ -10,13 +10,14 @@ from cluster.host import PowerState
 from cluster.limits import Resource
 from cluster.problem import BalanceGoal, ConsolidateGoal, DrainGoal, Problem, RepairGoal
 from scheduler.solver.forms import ArrayForm, Bools, Index, Ints
-from scheduler.solver.goal import PPM, Curve, EvenUse, GoalArrays, NoCost, SleepArrays, Watts, curve
+from scheduler.solver.goal import GoalArrays, SleepArrays
+from scheduler.solver.terms import PPM, Curve, EvenUse, Watts, curve
 
 CPU, MEMORY = (tuple(Resource).index(one) for one in (Resource.CPU, Resource.MEMORY))
 MILLI = 1000
 
 
-def goal_arrays(
+def lower_goal(
     problem: Problem,
     host_index: Mapping[str, int],
     forms: Iterable[ArrayForm],
@@ -32,7 +33,13 @@ def goal_arrays(
     match problem.goal:
         case RepairGoal():
             # Without a goal of its own the price stands for the tier of memory moved.
-            return GoalArrays("moved_mib", 1.0, NoCost(), np.zeros_like(mib), _mask(host_index, ()))
+            return GoalArrays(
+                terms=(),
+                price=np.zeros_like(mib),
+                left=_mask(host_index, ()),
+                left_weight=np.ones_like(mib),
+                tier="moved_mib",
+            )
         case BalanceGoal() as goal:
             return _balance("balance", goal, (), host_index, soft, home, demand, room, use, mib)
         case DrainGoal() as goal:
@@ -76,9 +83,10 @@ def _balance(
     return GoalArrays(
         tier=tier,
         scale=1 / (PPM * PPM),
-        cost=cost,
+        terms=(cost,),
         price=price,
-        drained=_mask(host_index, drained),
+        left=_mask(host_index, drained),
+        left_weight=np.ones_like(mib),
         soft_weights=_soft_weights(soft, start),
         rms_threshold=goal.rms_threshold,
         hosts=hosts,
@@ -126,14 +134,15 @@ def _consolidate(
     return GoalArrays(
         tier="consolidate",
         scale=1 / MILLI,
-        cost=cost,
+        terms=(cost,),
         price=_shares(joules_per_gib, mib, max(1, round(1024 * goal.horizon_s))),
-        drained=np.zeros(len(host_index), dtype=np.bool_),
+        left=_mask(host_index, ()),
+        left_weight=np.ones_like(mib),
         soft_weights=_soft_weights(soft, before),
         sleep=SleepArrays(
             may=may,
-            asleep_milliwatts=asleep,
-            idle_milliwatts=idle,
+            asleep_cost=asleep,
+            idle_cost=idle,
             offer=np.where(takes[:, None], offer, 0),
             need=need,
             constant=asleep_now,
