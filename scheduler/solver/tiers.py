@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from ortools.sat.python import cp_model
 
-from scheduler.solver.evaluate import GOAL, TIERS
+from scheduler.solver.evaluate import GOAL, MIB, MOVES, TIERS
 from scheduler.solver.forms import Bools, Index
+from scheduler.solver.instance import UNLIMITED
+from scheduler.solver.linear import Linear
 from scheduler.solver.meter import Meter
 from scheduler.solver.model import Model
 from scheduler.solver.search import Search
@@ -42,7 +44,7 @@ def solve_all(search: Search, meter: Meter, tiers: int = TIERS) -> bool:
         if not model.tiers[tier].terms:
             search.raise_bound(tier, search.value[tier])
             continue
-        status, bound = minimise(model, tier, search, meter, meter.left / (2 if tier < GOAL else 1))
+        status, bound = minimise(model, model.tiers[tier], search, meter, meter.left / (2 if tier < GOAL else 1))
         if status in (cp_model.INFEASIBLE, cp_model.MODEL_INVALID):
             return False
         search.raise_bound(tier, bound)
@@ -66,14 +68,28 @@ def improve_part(search: Search, meter: Meter, positions: Index, hosts: Bools, c
         return False
     _hold(model, search, 0, tier)
     value = search.value
-    minimise(model, tier, search, meter, min(limit, meter.left))
+    wanted = _sparing(model, search) if tier == GOAL else model.tiers[tier]
+    minimise(model, wanted, search, meter, min(limit, meter.left))
     return search.value < value
 
 
-def minimise(model: Model, tier: int, search: Search, meter: Meter, limit: float) -> tuple[Any, int]:
-    """Minimise one tier from the model's start and offer what is found; return CP-SAT's status and proven bound."""
+def _sparing(model: Model, search: Search) -> Linear:
+    """Return the goal, and among equals the fewest moves or, where that is capped, the least memory moved.
+
+    Budget of moves spent on nothing would be missing in the next part.
+    """
+    spent = model.tiers[MIB if search.instance.max_mib < UNLIMITED else MOVES]
+    goal, program = model.tiers[GOAL], model.program
+    factor = program.most(spent) - program.least(spent) + 1
+    if factor * max(abs(program.most(goal)), abs(program.least(goal))) > EXACT:
+        return goal
+    return goal.scaled(factor).join(spent)
+
+
+def minimise(model: Model, wanted: Linear, search: Search, meter: Meter, limit: float) -> tuple[Any, int]:
+    """Minimise an expression from the model's start and offer what is found; return CP-SAT's status and bound."""
     program = model.program
-    program.minimise(model.tiers[tier])
+    program.minimise(wanted)
     program.begin_at_start()
     solver = cp_model.CpSolver()
     budget = meter.budget
@@ -96,10 +112,10 @@ def minimise(model: Model, tier: int, search: Search, meter: Meter, limit: float
     solution = list(solver.response_proto.solution)
     search.offer(model.place_of(solution), model.asleep_of(solution))
     if status == cp_model.OPTIMAL:
-        return status, program.value(model.tiers[tier], solution)
+        return status, program.value(wanted, solution)
     bound = solver.best_objective_bound
     least = int(np.ceil(bound - 1e-6)) if abs(bound) < EXACT else int(bound * (1 - 1e-12)) - 1
-    return status, least + model.tiers[tier].constant
+    return status, least + wanted.constant
 
 
 def _model(search: Search, positions: Index, hosts: Bools, coarse: int = 1) -> Model:

@@ -10,10 +10,11 @@ from scheduler.solver.bounds.few_moves import can_bound, few_moves_bound
 from scheduler.solver.bounds.host_terms import total_bound
 from scheduler.solver.bounds.packing import most_saved
 from scheduler.solver.bounds.reach import Reach
+from scheduler.solver.bounds.slots import most_slots
 from scheduler.solver.evaluate import Value
 from scheduler.solver.forms import Masked
 from scheduler.solver.instance import Instance
-from scheduler.solver.terms import EvenUse
+from scheduler.solver.terms import EvenUse, FreeSlots
 
 
 def analytic(instance: Instance, none_left: bool = False) -> Value:
@@ -41,6 +42,7 @@ def _goal(reach: Reach) -> int:
     """
     goal = reach.instance.goal
     together = [term for term in goal.terms if can_bound(term)]
+    slots = [term for term in goal.terms if isinstance(term, FreeSlots)]
     singly = sum(total_bound(reach, term) for term in together)
     bound = max(singly, few_moves_bound(reach, together, True)) if together else 0
     priced = not together
@@ -48,8 +50,10 @@ def _goal(reach: Reach) -> int:
         if isinstance(term, EvenUse):
             bound += even_use_bound(reach, term, priced)
             priced = False
-        elif not can_bound(term):
+        elif not can_bound(term) and not isinstance(term, FreeSlots):
             bound += total_bound(reach, term)
+    for kind in sorted({(term.size, term.worth) for term in slots}):
+        bound -= kind[1] * most_slots(reach, [term for term in slots if (term.size, term.worth) == kind])
     if goal.sleep is not None:
         bound += goal.sleep.constant - most_saved(reach, goal.sleep)
     return bound + _below_nothing(reach)

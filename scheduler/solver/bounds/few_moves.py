@@ -6,12 +6,12 @@ import numpy as np
 
 from scheduler.solver.bounds.reach import Reach, at_most
 from scheduler.solver.forms import Ints
-from scheduler.solver.terms import FreeSlots, HostTerm, SoftLimit, SpareRatio
+from scheduler.solver.terms import HostTerm, SoftLimit, SpareRatio
 
 
 def can_bound(term: HostTerm) -> bool:
     """Tell whether what one guest can gain by moving is known for a term."""
-    return isinstance(term, SoftLimit | SpareRatio | FreeSlots)
+    return isinstance(term, SoftLimit | SpareRatio)
 
 
 def few_moves_bound(reach: Reach, terms: list[HostTerm], priced: bool) -> int:
@@ -40,8 +40,6 @@ def _gain(reach: Reach, term: HostTerm) -> Ints:
         first, second = term.columns
         # Leaving frees the second resource; coming takes the first, of which then less need be matched.
         gain = term.weight * (reach.at_home[:, second] + term.target * reach.most[:, first])
-    elif isinstance(term, FreeSlots):
-        gain = term.worth * -(-reach.at_home[:, term.column] // term.size)
     else:
         gain = np.zeros(len(reach.at_home), dtype=np.int64)
     return gain

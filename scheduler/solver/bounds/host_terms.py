@@ -8,7 +8,7 @@ import numpy as np
 
 from scheduler.solver.bounds.reach import Reach
 from scheduler.solver.forms import Ints
-from scheduler.solver.terms import FreeSlots, HostTerm, SoftLimit, SpareRatio, Watts
+from scheduler.solver.terms import Flat, HostTerm, SoftLimit, SpareRatio, Watts
 
 
 def total_bound(reach: Reach, term: HostTerm) -> int:
@@ -24,8 +24,8 @@ def total_bound(reach: Reach, term: HostTerm) -> int:
         return known + _soft_limit(reach, term, opened)
     if isinstance(term, SpareRatio):
         return known + _spare_ratio(reach, term, opened)
-    if isinstance(term, FreeSlots):
-        return known - _most_slots(reach, term, opened)
+    if isinstance(term, Flat):
+        return known + int(term.cost[opened].sum())
     if isinstance(term, Watts):
         return known + _watts(reach, term, opened)
     return known
@@ -49,21 +49,10 @@ def _spare_ratio(reach: Reach, term: SpareRatio, hosts: Ints) -> int:
     return term.weight * max(0, term.target * free - needed)
 
 
-def _most_slots(reach: Reach, term: FreeSlots, hosts: Ints) -> int:
-    """Worth of the most slots: each host's pieces are lost, and the movable guests fill the rest to the brim."""
-    fixed = reach.fixed[hosts, term.column]
-    left = term.capacity[hosts] - fixed
-    singly = int((np.maximum(0, left) // term.size).sum())
-    # A host without slots may be filled up to its cap, whatever counts as its capacity here.
-    room = int(np.maximum(left, reach.cap[hosts, term.column] - fixed).sum())
-    together = (room - int(reach.least[:, term.column].sum())) // term.size
-    return term.worth * max(0, min(singly, together))
-
-
 def _watts(reach: Reach, term: Watts, hosts: Ints) -> int:
     """All hosts idle, and the shallowest slope of any of their curves for the whole load."""
     load = int(reach.fixed[hosts, term.column].sum() + reach.least[:, term.column].sum())
-    idle, lowest, slopes = 0, 0, [0.0] if any(term.curves[host] is None for host in hosts.tolist()) else []
+    idle, lowest, slopes = 0, 0, {(0, 0): 0.0} if any(term.curves[host] is None for host in hosts.tolist()) else {}
     for host in hosts.tolist():
         power = term.curves[host]
         if power is None:
@@ -71,7 +60,9 @@ def _watts(reach: Reach, term: Watts, hosts: Ints) -> int:
         idle += power.milliwatts[0]
         lowest += min(power.milliwatts)
         most = max(1, int(reach.cap[host, term.column]))
+        if (id(power), most) in slopes:
+            continue
         ends = np.array([point for point in power.at[1:] if point < most] + [most], dtype=np.int64)
-        slopes.append(float(((power.draw(ends) - power.milliwatts[0]) / ends).min()))
-    slope = min(slopes)
+        slopes[id(power), most] = float(((power.draw(ends) - power.milliwatts[0]) / ends).min())
+    slope = min(slopes.values())
     return idle + math.floor(slope * load * (1 - 1e-9)) if slope >= 0 else lowest

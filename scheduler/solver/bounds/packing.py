@@ -19,6 +19,8 @@ ROUNDS = 12
 """u^(k) for k up to this."""
 EXACT_BITS = 50
 """Quotients of numbers with so many bits together are ordered as exact fractions are."""
+MOST_COMPARED = 1000
+"""So many guests, the largest, are compared with each other."""
 THRESHOLDS = 40
 """Values of eps tried per resource."""
 
@@ -38,7 +40,11 @@ def most_saved(reach: Reach, sleep: SleepArrays) -> int:
     for measured, needed in _measures(reach):
         left = int(measured.sum()) - needed
         best = min(best, _fill(saving, measured, left) if left >= 0 else 0)
-    return min(best, _kept_apart(reach, saving))
+    apart = max(_too_large_for_each_other(reach), _kept_apart(reach))
+    able = reach.open.copy()
+    able[instance.host_of(instance.home[reach.stuck])] = True
+    asleep = np.sort(saving[able])[::-1][: max(0, int(able.sum()) - apart)]
+    return min(best, int(saving[~able].sum()) + int(asleep.sum()))
 
 
 def _fill(saving: Ints, size: Ints, spare: int) -> int:
@@ -65,18 +71,9 @@ def _fill(saving: Ints, size: Ints, spare: int) -> int:
 
 def _measures(reach: Reach) -> Iterator[tuple[Ints, int]]:
     """Capacity of every host and the need of all guests, in every measure tried."""
-    instance = reach.instance
-    able = reach.open.copy()
-    inside = ~reach.stuck
-    # Guests that never move are no part of this where nothing else can come: their hosts stay on anyway.
-    inside[reach.stuck] = able[instance.host_of(instance.home[reach.stuck])]
-    sizes = np.zeros((instance.guests, instance.cap.shape[1]), dtype=np.int64)
-    sizes[instance.movable] = reach.least
-    sizes[reach.stuck] = instance.demand_at(instance.home)[reach.stuck]
-    sizes = sizes[inside]
+    caps, sizes = _packed(reach)
     for resource in range(sizes.shape[1]):
-        cap = np.where(able, reach.cap[:, resource], 0)
-        size = sizes[:, resource]
+        cap, size = caps[:, resource], sizes[:, resource]
         whole = int(cap.max(initial=0))
         if whole <= 0 or not size.any() or size.max() > whole:
             continue
@@ -103,13 +100,40 @@ def _f(size: Ints, whole: int, least: int) -> Ints:
     return counted
 
 
-def _kept_apart(reach: Reach, saving: Ints) -> int:
-    """Most that can be saved when so many hosts stay on as the guests that are kept apart are on."""
+def _kept_apart(reach: Reach) -> int:
+    """Size of the largest group of guests that a rule keeps on different hosts."""
     instance = reach.instance
     homes = instance.host_of(instance.home)
-    most_first = np.sort(saving)[::-1]
-    best = int(saving.sum())
-    for form in instance.forms:
-        if isinstance(form, Apart) and form.binding and form.broken(homes) == 0:
-            best = min(best, int(most_first[: max(0, len(saving) - len(form.members))].sum()))
-    return best
+    held = (form for form in instance.binding if isinstance(form, Apart) and form.broken(homes) == 0)
+    return max((len(form.members) for form in held), default=0)
+
+
+def _too_large_for_each_other(reach: Reach) -> int:
+    """Size of a set of guests of which no two fit the largest host together, found greedily."""
+    caps, sizes = _packed(reach)
+    whole = caps.max(axis=0, initial=0)
+    large = np.argsort(-(sizes / np.maximum(1, whole)).max(axis=1, initial=0), kind="stable")[:MOST_COMPARED]
+    sizes = sizes[large]
+    conflict = np.zeros((len(sizes), len(sizes)), dtype=np.bool_)
+    for resource in range(sizes.shape[1]):
+        conflict |= sizes[:, None, resource] + sizes[None, :, resource] > whole[resource]
+    np.fill_diagonal(conflict, False)
+    candidates, found = np.ones(len(sizes), dtype=np.bool_), 0
+    degree = conflict.sum(axis=1)
+    while candidates.any():
+        chosen = int(np.where(candidates, degree, -1).argmax())
+        gone = np.flatnonzero(candidates & ~conflict[chosen])
+        candidates[gone] = False
+        degree -= conflict[gone].sum(axis=0)
+        found += 1
+    return found
+
+
+def _packed(reach: Reach) -> tuple[Ints, Ints]:
+    """Room of every host for guests that can move, and demands of all guests there, int64[n, resources]."""
+    instance = reach.instance
+    homes = instance.host_of(instance.home)
+    # Guests that never move are no part of this where nothing else can come: their hosts stay on anyway.
+    stuck = np.flatnonzero(reach.stuck & reach.open[homes])
+    caps: Ints = np.where(reach.open[:, None], reach.cap, 0)
+    return caps, np.concatenate((reach.least, instance.demand_at(instance.home)[stuck]))

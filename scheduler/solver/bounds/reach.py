@@ -58,7 +58,7 @@ class Reach:
         return demand
 
     @cached_property
-    def _usable(self) -> Bools:
+    def usable(self) -> Bools:
         """Modes that each movable guest can be in on some host, bool[m, modes]."""
         instance = self.instance
         most = instance.cap.max(axis=0, initial=0)
@@ -66,19 +66,25 @@ class Reach:
         usable[np.arange(len(instance.movable)), instance.home[instance.movable] % instance.modes] = True
         return np.asarray(usable, dtype=np.bool_)
 
+    def least_sum(self, columns: list[int]) -> Ints:
+        """Least that each movable guest takes of some resources together, in any mode, int64[m]."""
+        demand = self.instance.demand[self.instance.movable][:, :, columns].sum(axis=2)
+        lowest: Ints = np.where(self.usable, demand, np.iinfo(np.int64).max).min(axis=1, initial=np.iinfo(np.int64).max)
+        return lowest
+
     @cached_property
     def least(self) -> Ints:
         """Least that each movable guest takes of each resource in any mode, int64[m, resources]."""
         demand = self.instance.demand[self.instance.movable]
         worst = np.iinfo(np.int64).max
-        lowest: Ints = np.where(self._usable[:, :, None], demand, worst).min(axis=1, initial=worst)
+        lowest: Ints = np.where(self.usable[:, :, None], demand, worst).min(axis=1, initial=worst)
         return lowest
 
     @cached_property
     def most(self) -> Ints:
         """Most that each movable guest takes of each resource in any mode, int64[m, resources]."""
         demand = self.instance.demand[self.instance.movable]
-        highest: Ints = np.where(self._usable[:, :, None], demand, 0).max(axis=1, initial=0)
+        highest: Ints = np.where(self.usable[:, :, None], demand, 0).max(axis=1, initial=0)
         return highest
 
     @cached_property
