@@ -8,6 +8,8 @@ from scheduler.solver.bounds.reach import Reach, at_most
 from scheduler.solver.forms import Ints
 from scheduler.solver.terms import FreeSlots
 
+LARGE = 1 << 62
+
 
 def most_slots(reach: Reach, terms: list[FreeSlots]) -> int:
     """Return a bound on the slots of terms of one size: by what is free altogether, and by so few moves."""
@@ -36,9 +38,11 @@ def _slots(term: FreeSlots, hosts: Ints, use: Ints) -> int:
 
 
 def _by_few_moves(reach: Reach, terms: list[FreeSlots], least: Ints) -> int:
-    """Bound by pieces: free room that is no whole slot stays lost on every resource of a host that no move touches.
+    """Bound from the start, by pieces and by guests; the lesser holds.
 
-    With f free in all, of which p in pieces, there are (f - p) / size slots; no move makes f larger than `least` says.
+    Free room that is no whole slot stays lost on every resource of a host that no move touches: with f free in all, of
+    which p in pieces, there are (f - p) / size slots, and no move makes f larger than `least` says. A guest of demand d
+    gives at most ceil(d / size) slots where it leaves, and takes floor(d / size) at least where it comes.
     """
     instance, size = reach.instance, terms[0].size
     use = instance.use(instance.home)
@@ -56,7 +60,14 @@ def _by_few_moves(reach: Reach, terms: list[FreeSlots], least: Ints) -> int:
     demand = instance.demand[instance.movable][:, :, columns]
     touched = touched + np.where(reach.usable, np.count_nonzero(demand, axis=2), 0).max(axis=1, initial=0)
     counted, mib = reach.counted, instance.mib[instance.movable]
-    many = int(touched[~counted].sum()) + at_most(touched[counted], mib[counted], instance.max_moves, instance.max_mib)
+
+    def by_moves(gain: Ints) -> int:
+        return int(gain[~counted].sum()) + at_most(gain[counted], mib[counted], instance.max_moves, instance.max_mib)
+
     lost = np.sort(np.concatenate(pieces))
-    lost = lost[: max(0, len(lost) - many)]
-    return (sum(free) + int((home - least).sum()) - int(lost.sum())) // size
+    lost = lost[: max(0, len(lost) - by_moves(touched))]
+    by_pieces = (sum(free) + int((home - least).sum()) - int(lost.sum())) // size
+    taken = np.where(reach.usable, (demand // size).sum(axis=2), LARGE).min(axis=1, initial=LARGE)
+    gain = np.maximum(0, (-(-reach.at_home[:, columns] // size)).sum(axis=1) - taken)
+    now = (sum(free) - int(np.concatenate(pieces).sum())) // size
+    return min(by_pieces, now + by_moves(gain))
