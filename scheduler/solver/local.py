@@ -17,6 +17,7 @@ from scheduler.solver.kernels.moves import BROKEN_WEIGHT, HARD_WEIGHT
 from scheduler.solver.kernels.state import BROKEN, GOAL, HARD, LEFT, MIB, MOVES, OVERLOAD, make_state, move_all
 from scheduler.solver.kernels.tables import SOFT, make_tables
 from scheduler.solver.meter import Meter
+from scheduler.solver.search import Search
 
 SLICE_STEPS = 20_000
 STEP_WORK = 2e-7
@@ -27,6 +28,20 @@ COOL = 1e-4
 """Temperature at the end as a part of that at the start."""
 SAMPLES = 512
 GUESTS_AT_ONCE = 64
+
+
+def search_locally(search: Search, meter: Meter, share: float) -> None:
+    """Improve the incumbent by compiled search for a share of what is left of the budget."""
+    if not len(search.instance.movable):
+        return
+    local = Local(search.instance, search.place, meter.budget.seed)
+    local.mend(meter)
+    if search.instance.goal.sleep is not None:
+        local.empty(meter)
+    search.offer(local.best)
+    if not search.proven and search.instance.goal.terms:
+        local.anneal(meter, share)
+        search.offer(local.best)
 
 
 class Local:

@@ -26,6 +26,9 @@ MOST_BOOLEANS = 20_000
 MOST_SQUARED_BOOLEANS = 1_500
 """The same for balance, whose squares make large models slow: parts of it are worth more there."""
 
+SMALL_SHARE, LARGE_SHARE = 0.15, 0.7
+"""The compiled search's part of the budget where CP-SAT can take the whole instance, and where it cannot."""
+
 
 def solve(
     problem: Problem,
@@ -71,12 +74,18 @@ def solve_instance(
 
 def search_of(instance: Instance) -> Search:
     """Return a search at the start of an instance."""
-    return Search(instance, analytic(instance), analytic(instance, none_left=True))
+    bound = analytic(instance)
+    return Search(instance, bound, analytic(instance, none_left=True) if instance.goal.left.any() else bound)
 
 
 def run(search: Search, meter: Meter) -> None:
     """Improve a search and its bounds as far as the budget goes."""
     instance = search.instance
+    if search.proven or meter.over():
+        return
+    from scheduler.solver.local import search_locally
+
+    search_locally(search, meter, SMALL_SHARE if _booleans(instance) <= MOST_BOOLEANS else LARGE_SHARE)
     if search.proven or meter.over() or not _worth_importing(search, meter):
         return
     from scheduler.solver.neighbourhood import search_parts
