@@ -35,17 +35,18 @@ def put_extras(document: Json, extras: Extras) -> Json:
 
 
 def _found(raw: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
-    if isinstance(raw, Mapping):
+    if isinstance(raw, dict):
         if path and path[-1] in FREE_KEYS:
             return
         for key, one in raw.items():
             if key.startswith(PREFIX):
                 yield (*path, key), one
-            else:
+            elif isinstance(one, dict | list):
                 yield from _found(one, (*path, key))
     elif isinstance(raw, list):
         for index, one in enumerate(raw):
-            yield from _found(one, (*path, _name(one) or str(index)))
+            if isinstance(one, dict | list):
+                yield from _found(one, (*path, _name(one) or str(index)))
 
 
 def _step_into(target: object, part: str) -> object:

@@ -65,8 +65,16 @@ class Value:
 
     def at(self, key: str) -> Value:
         """Return the value under a key of this object; a missing one is refused when it is read."""
-        raw = self.raw.get(key, MISSING) if isinstance(self.raw, Mapping) else MISSING
+        raw = self.raw.get(key, MISSING) if isinstance(self.raw, dict) else MISSING
         return Value(raw, self._file, self, key)
+
+    def has(self, key: str) -> bool:
+        """Tell whether this is an object with such a key."""
+        return isinstance(self.raw, dict) and key in self.raw
+
+    def has_only(self, keys: frozenset[str]) -> bool:
+        """Tell whether this is an object whose keys are all among these."""
+        return isinstance(self.raw, dict) and self.raw.keys() <= keys
 
     def replaced(self, raw: object) -> Value:
         """Return another value standing at the same place."""
@@ -128,6 +136,8 @@ class Value:
     def only_keys(self, keys: Iterable[str]) -> None:
         """Refuse anything but an object whose keys are among these; keys beginning with `x_` are let through."""
         known = tuple(keys)
+        if self.has_only(frozenset(known)):
+            return
         for key, value in self.entries(f"an object with the keys {', '.join(known)}"):
             if key not in known and not key.startswith("x_"):
                 close = closest(key, known)
@@ -236,6 +246,8 @@ class _Pairs(dict[str, object]):
 
 def _check(value: Value) -> None:
     """Refuse doubled keys, NaN, Infinity and text that cannot be written down, wherever they stand."""
+    if _is_clean(value.raw):
+        return
     for one in _walk(value):
         if isinstance(one.raw, _Pairs):
             if one.raw.twice is not None:
@@ -247,6 +259,25 @@ def _check(value: Value) -> None:
             raise one.refusal("a finite number")
         elif isinstance(one.raw, str) and not _encodable(one.raw):
             raise one.refusal("Unicode text", found="text with half a surrogate pair")
+
+
+def _is_clean(raw: object) -> bool:
+    """Whether nothing is to be refused: the same questions without a path at hand, since most files are clean."""
+    todo = [raw]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, _Pairs):
+            if one.twice is not None or not all(map(_encodable, one)):
+                return False
+            todo.extend(one.values())
+        elif isinstance(one, list):
+            todo.extend(one)
+        elif isinstance(one, str):
+            if not _encodable(one):
+                return False
+        elif isinstance(one, float) and not math.isfinite(one):
+            return False
+    return True
 
 
 def _walk(value: Value) -> Iterator[Value]:

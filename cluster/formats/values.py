@@ -72,15 +72,16 @@ class Record(Generic[T]):
         ]
         self.field_of_key = {key: name for name, key, _, _ in self._fields}
         self.keys = (*self._fixed, *(key for _, key, _, _ in self._fields))
+        self._known = frozenset(self.keys)
 
     def read(self, value: Value) -> T:
         """Return the dataclass. `InputError` for an unknown or missing key, or any value its codec refuses."""
-        value.only_keys(self.keys)
+        if not value.has_only(self._known):
+            value.only_keys(self.keys)
         given: Json = {}
         for name, key, codec, required in self._fields:
-            child = value.at(key)
-            if required or not child.is_missing:
-                given[name] = codec.read(child)
+            if required or value.has(key):
+                given[name] = codec.read(value.at(key))
         one = self._make(**given)
         if self._check is not None:
             self._check(value, one)
