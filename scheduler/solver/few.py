@@ -1,0 +1,139 @@
+"""The best use of few moves: steepest descent under the cap, then annealing that spends the same moves in other ways.
+
+Where moves have no price of their own and the guests have memory, the descent's MiB are a ceiling for the annealing
+(`docs/decisions/0010`). They are none where every move has its price in the goal already, where a guest's MiB count
+for nothing, and where the descent stalls before half of its moves are made, as it does when only exchanges help.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scheduler.solver.forms import Ints
+from scheduler.solver.instance import Instance
+from scheduler.solver.kernels.capped import Few, anneal_few, back_to_kept, keep, make_few, sample_few, send_home
+from scheduler.solver.kernels.state import GOAL, MIB, MOVES
+from scheduler.solver.kernels.steepest import descend, look_at, make_entries
+from scheduler.solver.kernels.tables import Tables
+from scheduler.solver.local import Local
+from scheduler.solver.meter import Meter
+
+SLICE_STEPS = 20_000
+STEP_WORK = 2e-7
+"""What a proposal counts as of a work limit: about the seconds it takes."""
+PRICE_WORK = 5e-8
+"""The same for pricing one entry."""
+MOST_PRICED = 10_000_000
+"""Entries priced at first, guests x hosts; beyond that each guest looks at the most promising hosts alone."""
+LEAST_TARGETS = 256
+PROBES = 16
+"""Guests by whose entries the promising hosts are told."""
+DESCENT_SHARE = 0.4
+"""At most this part of the budget goes to the descent."""
+HOT, COLD, COLDEST = 0.3, 1 / 200, 0.02
+"""Temperature at the start as a part of the median rise of the goal, at the end as a part of that at the start, and
+the least as a part of the smallest rise sampled."""
+STEADY = 0.1
+"""The price of MiB is steered after this part of the annealing."""
+PRICE = 0.04
+"""The price of a MiB at first, as a part of what the descent gained for each."""
+STALLED = 0.5
+SAMPLES = 512
+
+
+def few_moves_bind(instance: Instance) -> bool:
+    """Tell whether fewer guests, or fewer MiB, may move than could."""
+    return instance.max_moves < len(instance.movable) or instance.max_mib < int(instance.mib[instance.movable].sum())
+
+
+def use_few_moves(local: Local, meter: Meter, share: float = 1.0) -> int | None:
+    """Make the best use of the moves that are left, for a share of what is left of the budget.
+
+    Begins at the state of `local` (mended, say), leaves it at the best met, which `local.best` then is unless it was
+    better already. Returns the ceiling of MiB that was kept to, `None` where there was none.
+    """
+    until = meter.left * (1 - share)
+    goal, mib = local.state.totals[[GOAL, MIB]].tolist()
+    ceiling = _descend(local, meter, until)
+    local.note()
+    gained, moved = goal - int(local.state.totals[GOAL]), int(local.state.totals[MIB]) - mib
+    price = PRICE * gained / moved if ceiling is not None and gained > 0 and moved > 0 else 0.0
+    most = int(local.instance.mib.sum()) if ceiling is None else ceiling
+    few = make_few(local.tables, most, price)
+    keep(local.state, few)
+    _anneal(local, few, meter, until)
+    back_to_kept(local.tables, local.state, few)
+    send_home(local.tables, local.state)
+    local.note()
+    return ceiling
+
+
+def _descend(local: Local, meter: Meter, until: float) -> int | None:
+    """Descend while the cap allows, and return the ceiling of MiB for what comes after."""
+    tables, state, instance = local.tables, local.state, local.instance
+    stop = until + (meter.left - until) * (1 - DESCENT_SHARE)
+    targets = _targets(local)
+    entries = make_entries(tables, targets)
+    many = len(tables.movable)
+    at_once = max(1, 400_000 // (len(targets) * instance.modes))
+    for start in range(0, many, at_once):
+        if meter.over():
+            break
+        look_at(tables, state, entries, start, start + at_once)
+        meter.work(PRICE_WORK * at_once * len(targets))
+    allowed = instance.max_moves - int(state.totals[MOVES])
+    steps, made = max(1, 100_000 // max(1, many)), 0
+    stalled = False
+    while made < allowed and not stalled and not meter.over() and meter.left > stop:
+        wanted = min(steps, allowed - made)
+        done = descend(tables, state, entries, wanted)
+        stalled = done < wanted
+        made += done
+        meter.work(4 * PRICE_WORK * wanted * many)
+    most = instance.max_mib if instance.max_mib < int(instance.mib[instance.movable].sum()) else None
+    if instance.goal.price.any() or not instance.mib.any() or made == 0 or (stalled and made < STALLED * allowed):
+        return most
+    ceiling = int(state.totals[MIB])
+    if not stalled:
+        # Cut short by the budget: as much again for each step that was not made.
+        ceiling = ceiling * allowed // made
+    return ceiling if most is None else min(most, ceiling)
+
+
+def _targets(local: Local) -> Ints:
+    """Return the hosts that the descent looks at: all of them, or where they are many those cheapest to enter."""
+    instance, state = local.instance, local.state
+    hosts, movable = np.arange(instance.hosts, dtype=np.int64), instance.movable
+    many = max(LEAST_TARGETS, MOST_PRICED // max(1, len(movable) * instance.modes))
+    if many >= instance.hosts or not len(movable):
+        return hosts
+    by_size = movable[np.argsort(instance.mib[movable], kind="stable")]
+    rank = np.full(instance.hosts, instance.hosts, dtype=np.int64)
+    for guest in by_size[np.linspace(0, len(by_size) - 1, PROBES).astype(np.intp)].tolist():
+        demand = instance.demand[guest, instance.home[guest] % instance.modes]
+        cost = instance.goal.at(hosts, state.use + demand) - state.cost
+        cost[(state.use + demand > instance.headroom).any(axis=1) | ~instance.target] = np.iinfo(np.int64).max
+        order = np.argsort(cost, kind="stable")
+        rank[order] = np.minimum(rank[order], hosts)
+    chosen: Ints = np.sort(np.argsort(rank, kind="stable")[:many])
+    return chosen
+
+
+def _anneal(local: Local, few: Few, meter: Meter, until: float) -> None:
+    tables, state = local.tables, local.state
+    hot, cold = _temperatures(tables, local, few)
+    whole = meter.left - until
+    while whole > 0 and meter.left > until and not meter.over():
+        done = min(1.0, 1 - (meter.left - until) / whole)
+        anneal_few(tables, state, few, SLICE_STEPS, hot * (cold / hot) ** done, done > STEADY)
+        meter.work(STEP_WORK * SLICE_STEPS)
+
+
+def _temperatures(tables: Tables, local: Local, few: Few) -> tuple[float, float]:
+    """Return the temperatures at the start and at the end, by how proposals drawn by chance raise the goal."""
+    costs = np.zeros(SAMPLES, dtype=np.int64)
+    found = sample_few(tables, local.state, few, costs)
+    if not found:
+        return 1.0, 1.0
+    hot = HOT * float(np.median(costs[:found]))
+    return hot, min(hot, max(COLD * hot, COLDEST * float(costs[:found].min())))

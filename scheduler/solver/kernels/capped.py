@@ -1,0 +1,381 @@
+"""Simulated annealing where moves are few: proposals that spend the cap on moves in another way.
+
+Energy is the goal plus a price for each MiB moved. The price is steered so that the walk stays a little below a
+ceiling of MiB; what is kept is judged by the goal alone, and only what keeps to the ceiling. Proposals: a moved guest
+goes elsewhere, a moved guest goes home and another one leaves its home, two moved guests exchange their targets.
+"""
+
+from __future__ import annotations
+
+from math import log
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.solver.forms import Ints
+from scheduler.solver.kernels.anneal import better_or_near, has_extras, try_shift
+from scheduler.solver.kernels.compiled import compiled, entry
+from scheduler.solver.kernels.cost import host_cost
+from scheduler.solver.kernels.dice import below, unit
+from scheduler.solver.kernels.moves import forms_allow, may_go, may_stay, price_change, repair_of
+from scheduler.solver.kernels.state import (
+    BROKEN,
+    GOAL,
+    LEFT,
+    MIB,
+    MOVES,
+    OVERLOAD,
+    State,
+    can_sleep,
+    put,
+    take_back,
+)
+from scheduler.solver.kernels.tables import MAX_MOVES, OUTSIDE, Tables
+
+ONE_MORE, RELOCATE, INSTEAD = 307, 205, 819
+"""Of 1024 draws: those below the first move any guest while the cap allows; of the others, those below the second move
+a moved guest, those below the third take one back for another, and the rest exchange targets."""
+HOME, SAME_HOME, SAME_TARGET = 20, 512, 400
+"""Of 1024: a moved guest goes home; the other guest comes from the same host; it goes to where the first one was."""
+DRAWS = 6
+"""Seats drawn for a guest until one has room."""
+STEER_EVERY = 1024
+AIM, PULL, SPAN = 0.998, 0.05, 8.0
+"""The walk is steered to this part of the ceiling, by so much at most each time, within this factor of the price."""
+HOPELESS = 22.0
+"""No threshold drawn is higher than this many temperatures: 31 bits of chance."""
+COUNT, REPAIR, LEAVING, COST = range(4)
+
+
+class Few(NamedTuple):
+    """What the walk keeps. `natives` are the movable guests by home host, those of h from `first`[h] to `first`[h + 1].
+
+    `best` is the best met: how many are moved, its repair, guests left and goal; `best_guest` and `best_seat` are its
+    moves. `guest` and `seat` int64[2] are the proposal, `host` int64[4] the hosts it touches. `price` float64[2] is
+    that of a MiB now and at first; `ceiling` int64[1] in MiB.
+    """
+
+    first: Ints
+    natives: Ints
+    best: Ints
+    best_guest: Ints
+    best_seat: Ints
+    guest: Ints
+    seat: Ints
+    host: Ints
+    price: NDArray[np.float64]
+    ceiling: Ints
+
+
+def make_few(tables: Tables, ceiling_mib: int, price: float) -> Few:
+    """Return what a walk starts with; `price` is energy for each MiB. Guests from outside are let be."""
+    hosts, modes = len(tables.cap), tables.demand.shape[1]
+    start = tables.home[tables.movable] // modes
+    placed = start != tables.figures[OUTSIDE]
+    natives, start = tables.movable[placed], start[placed]
+    first = np.zeros(hosts + 1, dtype=np.int64)
+    np.cumsum(np.bincount(start, minlength=hosts), out=first[1:])
+    most = min(int(tables.figures[MAX_MOVES]), len(natives)) + 2
+    return Few(
+        first=first,
+        natives=natives[np.argsort(start, kind="stable")],
+        best=np.zeros(4, dtype=np.int64),
+        best_guest=np.zeros(most, dtype=np.int64),
+        best_seat=np.zeros(most, dtype=np.int64),
+        guest=np.zeros(2, dtype=np.int64),
+        seat=np.zeros(2, dtype=np.int64),
+        host=np.zeros(4, dtype=np.int64),
+        price=np.array([price, price], dtype=np.float64),
+        ceiling=np.array([ceiling_mib], dtype=np.int64),
+    )
+
+
+@entry
+def keep(state: State, few: Few) -> None:
+    """Keep the placement as the best met."""
+    moves = state.totals[MOVES]
+    few.best[COUNT], few.best[REPAIR] = moves, repair_of(state.totals)
+    few.best[LEAVING], few.best[COST] = state.totals[LEFT], state.totals[GOAL]
+    for k in range(moves):
+        few.best_guest[k] = state.moved[k]
+        few.best_seat[k] = state.place[state.moved[k]]
+
+
+@entry
+def back_to_kept(tables: Tables, state: State, few: Few) -> None:
+    """Put everything where it is in the best met; cannot be taken back."""
+    while state.totals[MOVES] > 0:
+        state.trail_length[0] = 0
+        g = state.moved[state.totals[MOVES] - 1]
+        put(tables, state, g, tables.home[g])
+    for k in range(few.best[COUNT]):
+        state.trail_length[0] = 0
+        put(tables, state, few.best_guest[k], few.best_seat[k])
+    state.trail_length[0] = 0
+
+
+@entry
+def send_home(tables: Tables, state: State) -> int:
+    """Take back, one by one, the moves without which the goal is no worse; return how many."""
+    taken_back = 0
+    k = state.totals[MOVES] - 1
+    while k >= 0:
+        state.trail_length[0] = 0
+        g = state.moved[k]
+        if try_shift(tables, state, g, tables.home[g], 0):
+            taken_back += 1
+        k -= 1
+    state.trail_length[0] = 0
+    return taken_back
+
+
+@compiled
+def _has_room(tables: Tables, state: State, g: int, seat: int) -> bool:
+    """Whether a host has room now for a guest from another host, roughly: `may_stay` decides."""
+    modes = tables.demand.shape[1]
+    h, mode = seat // modes, seat % modes
+    for i in range(tables.columns.shape[0]):
+        r = tables.columns[i]
+        if state.use[h, r] + tables.demand[g, mode, r] > tables.cap[h, r]:
+            return False
+    return True
+
+
+@compiled
+def _mode_for(tables: Tables, state: State, g: int, wanted: int) -> int:
+    """Return a mode that a guest has: the one wanted, or one drawn by chance."""
+    modes = tables.demand.shape[1]
+    mode = wanted
+    for _ in range(16):
+        if mode >= 0 and tables.usable[g, mode]:
+            return mode
+        mode = below(state.random, modes)
+    at_home: int = tables.home[g] % modes
+    return at_home
+
+
+@compiled
+def _seat_for(tables: Tables, state: State, g: int) -> int:
+    """Draw seats for a guest until one has room; return it, or where it is when none has."""
+    hosts, modes = tables.cap.shape[0], tables.demand.shape[1]
+    here: int = state.place[g]
+    for _ in range(DRAWS):
+        mode = 0
+        if modes > 1:
+            mode = _mode_for(tables, state, g, -1)
+        seat: int = below(state.random, hosts) * modes + mode
+        if seat != here and may_go(tables, g, seat) and _has_room(tables, state, g, seat):
+            return seat
+    return here
+
+
+@compiled
+def _propose(tables: Tables, state: State, few: Few) -> int:
+    """Draw a proposal into `few.guest` and `few.seat`; return how many guests it moves, 0 for none."""
+    moves, random = state.totals[MOVES], state.random
+    modes = tables.demand.shape[1]
+    kind = below(random, 1024)
+    if moves < tables.figures[MAX_MOVES] and kind < ONE_MORE:
+        g = few.natives[below(random, few.natives.shape[0])]
+        few.guest[0], few.seat[0] = g, _seat_for(tables, state, g)
+        return 1 if few.seat[0] != state.place[g] else 0
+    if moves == 0:
+        return 0
+    g = state.moved[below(random, moves)]
+    few.guest[0] = g
+    if kind < RELOCATE:
+        few.seat[0] = tables.home[g]
+        if below(random, 1024) >= HOME:
+            few.seat[0] = _seat_for(tables, state, g)
+        return 1 if few.seat[0] != state.place[g] else 0
+    if kind < INSTEAD:
+        few.seat[0] = tables.home[g]
+        h = tables.home[g] // modes
+        if below(random, 1024) < SAME_HOME:
+            other = few.natives[few.first[h] + below(random, few.first[h + 1] - few.first[h])]
+        else:
+            other = few.natives[below(random, few.natives.shape[0])]
+        if state.moved_at[other] >= 0:
+            return 0
+        few.guest[1] = other
+        if below(random, 1024) < SAME_TARGET:
+            few.seat[1] = state.host[g] * modes + _mode_for(tables, state, other, state.place[g] % modes)
+        else:
+            few.seat[1] = _seat_for(tables, state, other)
+        return 2 if few.seat[1] != state.place[other] and may_go(tables, other, few.seat[1]) else 0
+    other = state.moved[below(random, moves)]
+    few.guest[1] = other
+    if state.host[other] == state.host[g]:
+        return 0
+    few.seat[0] = state.host[other] * modes + _mode_for(tables, state, g, state.place[other] % modes)
+    few.seat[1] = state.host[g] * modes + _mode_for(tables, state, other, state.place[g] % modes)
+    return 2 if may_go(tables, g, few.seat[0]) and may_go(tables, other, few.seat[1]) else 0
+
+
+@compiled
+def _shift_use(tables: Tables, state: State, g: int, old: int, seat: int) -> None:
+    modes = tables.demand.shape[1]
+    a, b, was, mode = old // modes, seat // modes, old % modes, seat % modes
+    for r in range(state.use.shape[1]):
+        state.use[a, r] -= tables.demand[g, was, r]
+        state.use[b, r] += tables.demand[g, mode, r]
+
+
+@compiled
+def _goal_change(tables: Tables, state: State, few: Few, many: int) -> int:
+    """Return the change of the goal by the proposal, without soft forms and crowds; the use is changed already."""
+    modes = tables.demand.shape[1]
+    change = 0
+    touched = 0
+    for i in range(many):
+        change += price_change(tables, state, few.guest[i], few.seat[i])
+        for end in range(2):
+            h = state.host[few.guest[i]] if end == 0 else few.seat[i] // modes
+            known = False
+            for k in range(touched):
+                if few.host[k] == h:
+                    known = True
+            if not known:
+                few.host[touched] = h
+                touched += 1
+    for k in range(touched):
+        h = few.host[k]
+        now = host_cost(tables.terms, h, state.use[h])
+        if tables.may_sleep[h]:
+            guests = state.count[h]
+            for i in range(many):
+                guests += (1 if few.seat[i] // modes == h else 0) - (1 if state.host[few.guest[i]] == h else 0)
+            if guests == 0 and (state.asleep[h] or can_sleep(tables, state, h)):
+                now = tables.asleep_cost[h]
+        change += now - (tables.asleep_cost[h] if state.asleep[h] else state.cost[h])
+    return change
+
+
+@compiled
+def _within(tables: Tables, state: State, few: Few, many: int) -> bool:
+    """Whether every host that receives a guest is within its cap; the use is changed already."""
+    modes = tables.demand.shape[1]
+    for i in range(many):
+        h = few.seat[i] // modes
+        foreign = state.came[h] > 0 or tables.home[few.guest[i]] // modes != h
+        most = tables.headroom if foreign else tables.cap
+        for j in range(tables.columns.shape[0]):
+            r = tables.columns[j]
+            if state.use[h, r] > most[h, r]:
+                return False
+    return True
+
+
+@compiled
+def _mib_change(tables: Tables, state: State, few: Few, many: int) -> int:
+    change = 0
+    for i in range(many):
+        g = few.guest[i]
+        change += tables.mib[g] * ((1 if few.seat[i] != tables.home[g] else 0) - (1 if state.moved_at[g] >= 0 else 0))
+    return change
+
+
+@compiled
+def _passes(state: State, energy: float, temperature: float) -> bool:
+    """Whether a change of energy passes at a temperature."""
+    if energy <= 0.0:
+        return True
+    if energy >= HOPELESS * temperature:
+        return False
+    return energy < -temperature * log(unit(state.random))
+
+
+@compiled
+def _make(tables: Tables, state: State, few: Few, many: int) -> None:
+    state.trail_length[0] = 0
+    for i in range(many):
+        put(tables, state, few.guest[i], few.seat[i])
+
+
+@compiled
+def _is_best(state: State, few: Few) -> bool:
+    if state.totals[MIB] > few.ceiling[0]:
+        return False
+    repair = repair_of(state.totals)
+    better: bool = state.totals[GOAL] < few.best[COST]
+    if state.totals[LEFT] != few.best[LEAVING]:
+        better = state.totals[LEFT] < few.best[LEAVING]
+    if repair != few.best[REPAIR]:
+        better = repair < few.best[REPAIR]
+    return better
+
+
+@compiled
+def _try(tables: Tables, state: State, few: Few, many: int, temperature: float) -> bool:
+    """Price the proposal and make it when it passes and may stay; tell whether it was made."""
+    totals = state.totals
+    quick = not has_extras(tables) and totals[BROKEN] == 0 and totals[OVERLOAD] == 0 and totals[LEFT] == 0
+    if quick:
+        for i in range(many):
+            _shift_use(tables, state, few.guest[i], state.place[few.guest[i]], few.seat[i])
+        energy = _goal_change(tables, state, few, many) + few.price[0] * _mib_change(tables, state, few, many)
+        passes = _passes(state, energy, temperature) and _within(tables, state, few, many)
+        for i in range(many):
+            _shift_use(tables, state, few.guest[i], few.seat[i], state.place[few.guest[i]])
+        if not passes:
+            return False
+    if many == 1 and not forms_allow(tables, state, few.guest[0], few.seat[0] // tables.demand.shape[1]):
+        return False
+    repair, left, goal, mib = repair_of(totals), totals[LEFT], totals[GOAL], totals[MIB]
+    _make(tables, state, few, many)
+    if may_stay(tables, state, 0):
+        if quick:
+            # Only a sleeping host whose reserve was needed twice makes the true change another one.
+            change = totals[GOAL] - goal + few.price[0] * (totals[MIB] - mib)
+            if change <= max(energy, 0.0) and better_or_near(state, repair, left, goal, abs(totals[GOAL] - goal)):
+                return True
+        elif repair_of(totals) != repair or totals[LEFT] != left:
+            if better_or_near(state, repair, left, goal, 0):
+                return True
+        elif _passes(state, totals[GOAL] - goal + few.price[0] * (totals[MIB] - mib), temperature):
+            return True
+    take_back(tables, state, 0)
+    return False
+
+
+@entry
+def anneal_few(tables: Tables, state: State, few: Few, steps: int, temperature: float, steer: bool) -> int:
+    """Make `steps` proposals at a temperature (of the goal's unit), keeping the best met; return those made."""
+    taken = 0
+    if few.natives.shape[0] == 0 or tables.figures[MAX_MOVES] <= 0:
+        return 0
+    for step in range(steps):
+        if steer and step % STEER_EVERY == 0 and few.ceiling[0] > 0:
+            off = (state.totals[MIB] - AIM * few.ceiling[0]) / few.ceiling[0]
+            price = few.price[0] * (1.0 + min(PULL, max(-PULL, off)))
+            few.price[0] = min(SPAN * few.price[1], max(few.price[1] / SPAN, price))
+        many = _propose(tables, state, few)
+        if many > 0 and _try(tables, state, few, many, temperature):
+            taken += 1
+            if _is_best(state, few):
+                keep(state, few)
+    state.trail_length[0] = 0
+    return taken
+
+
+@entry
+def sample_few(tables: Tables, state: State, few: Few, costs: Ints) -> int:
+    """Fill `costs` with the goal's rises by proposals drawn by chance; return how many were found."""
+    found = 0
+    if few.natives.shape[0] == 0 or tables.figures[MAX_MOVES] <= 0:
+        return 0
+    for _ in range(20 * costs.shape[0]):
+        if found == costs.shape[0]:
+            break
+        many = _propose(tables, state, few)
+        for i in range(many):
+            _shift_use(tables, state, few.guest[i], state.place[few.guest[i]], few.seat[i])
+        if many > 0:
+            change = _goal_change(tables, state, few, many)
+            if change > 0 and _within(tables, state, few, many):
+                costs[found] = change
+                found += 1
+        for i in range(many):
+            _shift_use(tables, state, few.guest[i], few.seat[i], state.place[few.guest[i]])
+    return found
