@@ -12,6 +12,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 self=$root/config/setup.sh
 venv=$root/.venv
 stamp=$venv/.trimtab-setup
+kernels_stamp=$venv/.trimtab-kernels
 
 # libvirt-python has no wheels: it is compiled against libvirt-dev.
 runtime_packages=(python3 python3-venv python3-dev gcc libc6-dev pkg-config libvirt-dev redis-server)
@@ -138,6 +139,24 @@ setup_key() { # changes when the environment has to be made anew or brought up t
     { sha256sum requirements-build.lock requirements.lock pyproject.toml config/setup.sh && echo "$root"; } | sha256sum
 }
 
+kernels_key() { # changes when the search has to be compiled anew
+    cd "$root"
+    {
+        grep -rlF kernels.compiled --include='*.py' scheduler/solver | sort | xargs sha256sum
+        sha256sum scheduler/solver/kernels/*.py requirements.lock
+    } | sha256sum
+}
+
+warm_kernels() {
+    say "compiling the search, which takes a minute or two"
+    rm -f "$kernels_stamp"
+    local status=0
+    (cd "$root" && env -u NUMBA_CACHE_DIR "$venv/bin/python" -m scheduler.solver.kernels.warm >&2) || status=$?
+    # 1: it said why not; the search works all the same, it compiles at its first plan.
+    if [ "$status" -gt 1 ]; then die "could not compile the search: status $status"; fi
+    kernels_key >"$kernels_stamp"
+}
+
 make_venv() {
     local pip=("$venv/bin/python" -m pip --disable-pip-version-check install -qq)
     if [ ! -x "$venv/bin/python" ] || ! head -n 3 "$venv/bin/pip" 2>/dev/null | grep -qF "$venv/bin/"; then
@@ -171,6 +190,9 @@ main() {
             if [ ! -x "$venv/bin/trimtab" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$(setup_key)" ]; then
                 make_venv
                 say "ready: .venv/bin/trimtab"
+            fi
+            if [ ! -d "$venv/cache/trimtab" ] || [ "$(cat "$kernels_stamp" 2>/dev/null)" != "$(kernels_key)" ]; then
+                warm_kernels
             fi
             ;;
         *) die "unknown word '$1': use 'run' or 'lab'" ;;

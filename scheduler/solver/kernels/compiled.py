@@ -6,38 +6,45 @@ many arrays of a state at every call made the search forty times slower.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from numba import config, njit
 
+from scheduler.solver.kernels.kept import KeptCode
+
 Function = TypeVar("Function", bound=Callable[..., object])
 
+# Loops here go over a handful of resources or groups. Widened to vectors they take a third longer where there are many
+# groups, and a fifth longer to compile. Numba has no such switch for a single function.
+config.LOOP_VECTORIZE = 0
 
-def _cache_dir(sources: Path) -> Path:
-    """Return where compiled code is kept: another folder for other sources, since a cache misses edits in callees."""
-    digest = hashlib.sha256()
-    for path in sorted(sources.glob("*.py")):
-        digest.update(path.read_bytes())
-    name = digest.hexdigest()[:16]
-    shared = Path(sys.prefix) / "cache" / "trimtab" / name
-    if shared.is_dir() or os.access(sys.prefix, os.W_OK):
-        return shared
-    home = os.environ.get("CACHE_DIRECTORY") or os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(home) / "trimtab" / name
+entries: list[Any] = []
+"""The dispatchers of all functions that Python calls."""
+examples: dict[type, Callable[[Any], object]] = {}
+"""How to make a value of each type of argument from some tables, for compiling ahead of the first call."""
 
 
-if not config.CACHE_DIR:
-    config.CACHE_DIR = str(_cache_dir(Path(__file__).parent))
+def example(kind: type, make: Callable[[Any], object]) -> None:
+    """Tell how to make a value of a type that kernels take as an argument, from the `Tables` of some instance.
+
+    Not needed of `Tables`, `State` and their parts, of int, float and bool, and of
+    arrays of int64, float64 and bool of one dimension.
+    """
+    examples[kind] = make
 
 
 def entry(function: Function) -> Function:
-    """Return the function compiled at its first call and cached; no fast maths, so that figures repeat."""
-    return cast(Function, njit(cache=True, nogil=True, _nrt=False)(function))
+    """Return the function compiled at its first call and kept; no fast maths, so that figures repeat.
+
+    Each argument is of one type for good, which its annotation tells (see `example`). What is compiled into it,
+    constants too, stands in modules of this package or in such as import it: of others an edit is not noticed.
+    """
+    dispatcher = njit(nogil=True, _nrt=False)(function)
+    if not config.DISABLE_JIT:
+        dispatcher._cache = KeptCode(function)
+        entries.append(dispatcher)
+    return cast(Function, dispatcher)
 
 
 def compiled(function: Function) -> Function:
