@@ -46,6 +46,7 @@ class Model:
     ) -> None:
         self.instance = instance
         self.place = place.copy()
+        self.host = instance.host_of(place)
         if asleep is None and instance.goal.sleep is not None:
             asleep = instance.goal.sleep.derive(occupied(instance, place))
         self.asleep = asleep
@@ -56,6 +57,7 @@ class Model:
         self.on: dict[int, int] = {}
         self.items: dict[int, list[int]] = {}
         self.of_item: dict[int, dict[int, int]] = {}
+        self.cells: dict[tuple[int, int], dict[int, Linear]] = {}
         self.at_host: dict[int, list[tuple[int, int]]] = {}
         self.tiers = [Linear() for _ in range(TIERS)]
         self.use_at_start = instance.use(place) if use is None else use
@@ -158,8 +160,7 @@ class Model:
 
     def _capacity(self) -> None:
         instance, program = self.instance, self.program
-        hosts = instance.host_of(self.place)
-        came = set(hosts[(hosts != self._homes) & ~self.free].tolist())
+        came = set(self.host[(self.host != self._homes) & ~self.free].tolist())
         for host in self.touched:
             received: int | None = None
             for resource, use in enumerate(self.use[host]):
@@ -247,12 +248,13 @@ class Model:
     def _forms(self) -> dict[int, Linear]:
         """Add the forms with free members; return what the soft ones count as broken, by their number."""
         soft: dict[int, Linear] = {}
-        hosts = self.instance.host_of(self.place)
         for number in self.links.forms_of(np.flatnonzero(self.free)):
             form = self.instance.forms[number]
             most = self.links.at_home(number) if form.binding else None
             broken = broken_things(self, form, holds=most == 0)
-            self._settle(broken, form.broken(hosts))
+            if most == 0:
+                continue
+            self._settle(broken, form.broken(self.host))
             if most and self.program.most(broken) > most:
                 self.program.keep(broken, most=most)
             if not form.binding:

@@ -21,11 +21,10 @@ Cells = dict[int, Linear]
 
 def broken_things(model: Model, form: ArrayForm, holds: bool) -> Linear:
     """Return what a form counts as broken, up to a constant; with `holds` it is kept at none instead."""
-    hosts = model.instance.host_of(model.place)
-    fixed = form.members[~model.free[form.members]]
-    held = np.zeros((3, form.cells), dtype=np.int64)
-    np.add.at(held, (form.kinds[~model.free[form.members]], form.cell[hosts[fixed]]), 1)
-    where = {guest: _cells(model, form, guest) for guest in form.members[model.free[form.members]].tolist()}
+    free = model.free[form.members]
+    fixed = form.kinds[~free] * form.cells + form.cell[model.host[form.members[~free]]]
+    held = np.bincount(fixed, minlength=3 * form.cells).reshape(3, form.cells)
+    where = {guest: _cells(model, form, guest) for guest in form.members[free].tolist()}
     if isinstance(form, Masked):
         return _outside(model, where, holds)
     if isinstance(form, Within):
@@ -45,10 +44,16 @@ def broken_things(model: Model, form: ArrayForm, holds: bool) -> Linear:
 
 def _cells(model: Model, form: ArrayForm, guest: int) -> Cells:
     """For each cell a free guest may be in, the expression that is 1 when it is there."""
-    cells: Cells = {}
-    for seat, variable in model.of_item[guest].items():
-        cells.setdefault(int(form.cell[seat // model.instance.modes]), Linear()).add(variable)
-    return cells
+    # Many forms are over the same cells: racks, zones.
+    key = (id(form.cell), guest)
+    if key not in model.cells:
+        cells: Cells = {}
+        row = model.of_item[guest]
+        hosts = np.fromiter(row, dtype=np.intp) // model.instance.modes
+        for cell, variable in zip(form.cell[hosts].tolist(), row.values(), strict=True):
+            cells.setdefault(cell, Linear()).add(variable)
+        model.cells[key] = cells
+    return model.cells[key]
 
 
 def _outside(model: Model, where: dict[int, Cells], holds: bool) -> Linear:
@@ -120,16 +125,21 @@ def _at_least(model: Model, form: AtLeast, cells: Cells, fixed: Ints, holds: boo
 
 def _within(model: Model, form: Within, where: dict[int, Cells], held: Ints, holds: bool) -> Linear:
     program, broken = model.program, Linear()
-    kinds = dict(zip(form.members.tolist(), form.kinds.tolist(), strict=True))
+    free = model.free[form.members]
+    kinds = dict(zip(form.members[free].tolist(), form.kinds[free].tolist(), strict=True))
+    fixed = (held[1] + held[2]).tolist()
     providers: Cells = {}
     for guest, cells in where.items():
         for cell, there in cells.items():
-            of_cell = providers.setdefault(cell, Linear(int(held[1, cell] + held[2, cell])))
-            if kinds[guest] != 0:
-                of_cell.join(there)
+            if fixed[cell] < 2:
+                of_cell = providers.setdefault(cell, Linear(fixed[cell]))
+                if kinds[guest] != 0:
+                    of_cell.join(there)
 
     def need(cell: int, there: Linear, more: int, cost: int) -> None:
         """Ask for a provider (one more than itself) where `there`, or count `cost` as broken."""
+        if fixed[cell] >= more:
+            return
         wanted = providers[cell].scaled(1).join(there, -more)
         if program.least(wanted) >= 0:
             return

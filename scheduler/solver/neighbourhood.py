@@ -19,7 +19,9 @@ from scheduler.solver.search import Search
 from scheduler.solver.terms import EvenUse, FreeSlots
 from scheduler.solver.tiers import improve_part
 
-MOST_BOOLEANS = 600
+FIRST_BOOLEANS, LEAST_BOOLEANS, MOST_BOOLEANS = 300.0, 60.0, 2000.0
+"""Size of a neighbourhood: to begin with, and within what it is fitted to what can be solved within its limit."""
+GROW, SHRINK = 1.15, 0.9
 LEAST_HOSTS, MOST_HOSTS = 3, 8
 COARSE = 100
 PART_LIMIT = 0.25
@@ -37,29 +39,31 @@ def search_parts(search: Search, meter: Meter) -> None:
         return
     dice = random.Random(meter.budget.seed)
     squares = any(isinstance(term, EvenUse) for term in instance.goal.terms)
-    failures = 0
+    failures, size = 0, FIRST_BOOLEANS
     while not meter.over() and search.open_tier() is not None and failures < PATIENCE * instance.hosts:
         failures += 1
-        hosts = _related(search, dice)
-        positions = _freed(search, hosts, dice)
+        hosts = _related(search, size, dice)
+        positions = _freed(search, hosts, size, dice)
         if not len(positions):
             continue
         coarse = COARSE if search.open_tier() == GOAL and squares else 1
-        if improve_part(search, meter, positions, hosts, coarse, PART_LIMIT):
+        better, solved = improve_part(search, meter, positions, hosts, coarse, PART_LIMIT)
+        size = min(MOST_BOOLEANS, size * GROW) if solved else max(LEAST_BOOLEANS, size * SHRINK)
+        if better:
             failures = 0
 
 
-def _freed(search: Search, hosts: Bools, dice: random.Random) -> Index:
+def _freed(search: Search, hosts: Bools, size: float, dice: random.Random) -> Index:
     """Choose movable guests on some hosts, by position: all, or so many by chance that the part stays small."""
     instance = search.instance
     positions = np.flatnonzero(hosts[instance.host_of(search.place[instance.movable])])
-    most = max(2, MOST_BOOLEANS // (int(hosts.sum()) * instance.modes))
+    most = max(2, int(size) // (int(hosts.sum()) * instance.modes))
     if len(positions) <= most:
         return positions
     return np.sort(np.array(dice.sample(positions.tolist(), most), dtype=np.intp))
 
 
-def _related(search: Search, dice: random.Random) -> Bools:
+def _related(search: Search, size: float, dice: random.Random) -> Bools:
     """Choose 3 to 8 hosts, bool[hosts]; fewer of those that hold many guests."""
     instance = search.instance
     weight = _trouble(search)
@@ -81,7 +85,7 @@ def _related(search: Search, dice: random.Random) -> Bools:
                 break
             host = int(left[dice.randrange(len(left))])
         free += int(guests[host])
-        if count >= LEAST_HOSTS and free * (count + 1) * instance.modes > MOST_BOOLEANS:
+        if count >= LEAST_HOSTS and free * (count + 1) * instance.modes > size:
             break
         chosen[host] = True
         count += 1

@@ -58,19 +58,24 @@ def _hold(model: Model, search: Search, start: int, end: int) -> None:
             model.program.keep(model.tiers[tier], most=search.value[tier])
 
 
-def improve_part(search: Search, meter: Meter, positions: Index, hosts: Bools, coarse: int, limit: float) -> bool:
-    """Re-optimise some guests over some hosts in the first tier that is not proven; tell whether it got better."""
+def improve_part(
+    search: Search, meter: Meter, positions: Index, hosts: Bools, coarse: int, limit: float
+) -> tuple[bool, bool]:
+    """Re-optimise some guests over some hosts in the first tier that is not proven.
+
+    Tell whether it got better, and whether the part was solved to the end within the limit.
+    """
     tier = search.open_tier()
     if tier is None:
-        return False
+        return False, True
     model = _model(search, positions, hosts, coarse)
     if not model.tiers[tier].terms:
-        return False
+        return False, True
     _hold(model, search, 0, tier)
     value = search.value
     wanted = _sparing(model, search) if tier == GOAL else model.tiers[tier]
-    minimise(model, wanted, search, meter, min(limit, meter.left))
-    return search.value < value
+    status, _ = minimise(model, wanted, search, meter, min(limit, meter.left), presolve_rounds=1)
+    return search.value < value, bool(status == cp_model.OPTIMAL)
 
 
 def _sparing(model: Model, search: Search) -> Linear:
@@ -86,8 +91,13 @@ def _sparing(model: Model, search: Search) -> Linear:
     return goal.scaled(factor).join(spent)
 
 
-def minimise(model: Model, wanted: Linear, search: Search, meter: Meter, limit: float) -> tuple[Any, int]:
-    """Minimise an expression from the model's start and offer what is found; return CP-SAT's status and bound."""
+def minimise(
+    model: Model, wanted: Linear, search: Search, meter: Meter, limit: float, presolve_rounds: int = 0
+) -> tuple[Any, int]:
+    """Minimise an expression from the model's start and offer what is found; return CP-SAT's status and bound.
+
+    With 0 `presolve_rounds` CP-SAT takes as many as it likes.
+    """
     program = model.program
     program.minimise(wanted)
     program.begin_at_start()
@@ -100,6 +110,8 @@ def minimise(model: Model, wanted: Linear, search: Search, meter: Meter, limit: 
     solver.parameters.cp_model_probing_level = 0
     solver.parameters.symmetry_level = 0
     solver.parameters.catch_sigint_signal = False  # an interrupt is for whoever gave `stop`
+    if presolve_rounds:
+        solver.parameters.max_presolve_iterations = presolve_rounds
     if budget.work_limit is not None:
         solver.parameters.max_deterministic_time = limit
     else:
