@@ -77,6 +77,11 @@ class Instance:
         return int(self.demand.shape[1])
 
     @property
+    def choices(self) -> int:
+        """Seats of all movable guests together, at most: how many booleans the whole instance would have."""
+        return (int(self.masks.sum(axis=1)[self.mask_of].sum()) + len(self.movable)) * self.modes
+
+    @property
     def binding(self) -> tuple[ArrayForm, ...]:
         """Forms that may not get worse."""
         return tuple(form for form in self.forms if form.binding)

@@ -52,7 +52,7 @@ def solve(
         search = search_of(case.instance)
     run(search, meter)
     blamed: tuple[str, ...] = ()
-    if search.value.hard and _booleans(case.instance) <= MOST_BOOLEANS:
+    if search.value.hard and case.instance.choices <= MOST_BOOLEANS:
         from scheduler.solver.blame import blame
 
         blamed = blame(problem, meter)
@@ -81,25 +81,30 @@ def search_of(instance: Instance) -> Search:
 def run(search: Search, meter: Meter) -> None:
     """Improve a search and its bounds as far as the budget goes."""
     instance = search.instance
-    if search.proven or meter.over():
+    if _done(search, meter):
         return
     from scheduler.solver.local import search_locally
 
-    search_locally(search, meter, SMALL_SHARE if _booleans(instance) <= MOST_BOOLEANS else LARGE_SHARE)
-    if search.proven or meter.over() or not _worth_importing(search, meter):
+    search_locally(search, meter, SMALL_SHARE if instance.choices <= MOST_BOOLEANS else LARGE_SHARE)
+    if _done(search, meter) or not _worth_importing(search, meter):
         return
     from scheduler.solver.neighbourhood import search_parts
     from scheduler.solver.tiers import solve_all
 
-    booleans = _booleans(instance)
+    booleans = instance.choices
     if booleans <= MOST_BOOLEANS:
         squares = any(isinstance(term, EvenUse) for term in instance.goal.terms)
         if not squares or booleans <= MOST_SQUARED_BOOLEANS:
             solve_all(search, meter)
         elif not _reached(search):
             solve_all(search, meter, GOAL)
-    if not meter.over() and not search.proven:
+    if not _done(search, meter):
         search_parts(search, meter)
+
+
+def _done(search: Search, meter: Meter) -> bool:
+    """Whether there is nothing more to find, or no more to find it with."""
+    return meter.over() or search.proven
 
 
 def _worth_importing(search: Search, meter: Meter) -> bool:
@@ -112,8 +117,3 @@ def _worth_importing(search: Search, meter: Meter) -> bool:
 def _reached(search: Search) -> bool:
     """Whether all tiers before the goal are at their bounds."""
     return all(search.bounds[tier] >= search.value[tier] for tier in range(GOAL))
-
-
-def _booleans(instance: Instance) -> int:
-    """How many booleans the whole instance has at most."""
-    return int(instance.masks.sum(axis=1)[instance.mask_of].sum() + len(instance.movable)) * instance.modes

@@ -15,11 +15,12 @@ from cluster.rules import Enforcement, GroupMoveLimit
 from cluster.snapshot import Snapshot
 from scheduler.solver import solve as solve_module
 from scheduler.solver.bounds.analytic import analytic
-from scheduler.solver.evaluate import why_not_valid
+from scheduler.solver.evaluate import evaluate, why_not_valid
 from scheduler.solver.lower import lower_problem
 from scheduler.solver.meter import Budget
 from scheduler.solver.search import Search
 from scheduler.solver.solve import solve, solve_instance
+from scheduler.solver.worth import Objective, objective
 from tests.scheduler.solver.brute import ENOUGH, every_valid, is_tiny, moved_to, problem_of, problems
 from tests.strategies import snapshots
 
@@ -80,6 +81,20 @@ def test_answer_is_valid_and_never_worse(policy: str, data: st.DataObject) -> No
     assume(is_tiny(instance))
     impossible = min(one.value for one in every_valid(instance)).hard > 0
     assert (proposal.status is Status.INFEASIBLE) == impossible
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@FEW
+@given(data=st.data())
+def test_objective_asked_again_and_again_says_what_a_fresh_one_does(policy: str, data: st.DataObject) -> None:
+    """Whatever was asked before, value and validity are those of the placement alone."""
+    problem = data.draw(problems(policy))
+    worth, case = Objective(problem), lower_problem(problem)
+    for _ in range(4):
+        placement = {guest: data.draw(st.sampled_from(case.host_ids)) for guest in case.guest_ids}
+        place = case.place_of(placement)
+        assert worth(placement) == objective(problem, placement) == evaluate(case.instance, place)
+        assert worth.is_valid(placement) == (why_not_valid(case.instance, place) is None)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
