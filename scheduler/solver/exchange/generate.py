@@ -40,7 +40,8 @@ class Generation:
         self.closed = self.failed = False
         self._meter = meter
         self._relaxation = Relaxation(whole)
-        self._space, self._found = make_space(whole), make_found(whole)
+        self._space = make_space(len(whole.kinds.column), whole.classes.use.shape[1])
+        self._found = make_found(len(whole.shape))
         self._most: int | None = None
         instance = whole.instance
         self._moves = min(instance.max_moves, len(instance.movable))

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scheduler.solver.exchange.aggregate import Aggregate, Classes, Kinds
+from scheduler.solver.exchange.aggregate import Classes, Kinds
 from scheduler.solver.forms import Ints
-from scheduler.solver.kernels.compiled import compiled, entry
+from scheduler.solver.kernels.compiled import compiled, entry, example
 from scheduler.solver.kernels.cost import host_cost
 from scheduler.solver.kernels.tables import Terms
 
@@ -79,19 +79,18 @@ class Prices(NamedTuple):
     mix: int
 
 
-def make_space(whole: Aggregate) -> Space:
+def make_space(dimensions: int, resources: int, labels: int = MOST_LABELS) -> Space:
     """Return empty space for labels."""
-    dimensions, resources = len(whole.kinds.column), whole.classes.use.shape[1]
     return Space(
         cell=np.full(1 << CELL_BITS, -1, dtype=np.int64),
-        room=np.zeros((MOST_LABELS, dimensions), dtype=np.int64),
-        at=_zeros(MOST_LABELS),
-        key=_zeros(MOST_LABELS),
-        worth=_zeros(MOST_LABELS),
-        parent=_zeros(MOST_LABELS),
-        step=_zeros(MOST_LABELS),
-        many=_zeros(MOST_LABELS),
-        died=_zeros(MOST_LABELS),
+        room=np.zeros((labels, dimensions), dtype=np.int64),
+        at=_zeros(labels),
+        key=_zeros(labels),
+        worth=_zeros(labels),
+        parent=_zeros(labels),
+        step=_zeros(labels),
+        many=_zeros(labels),
+        died=_zeros(labels),
         use=_zeros(resources),
         bucket_worth=_zeros(BUCKETS),
         bucket_gain=_zeros(BUCKETS),
@@ -99,19 +98,21 @@ def make_space(whole: Aggregate) -> Space:
     )
 
 
+def make_found(kinds: int, most: int = MOST_FOUND) -> Found:
+    """Return room for what pricing finds."""
+    return Found(_zeros(2), np.zeros((most, 2 * kinds), dtype=np.int64), _zeros(most), _zeros(most))
+
+
 def _zeros(many: int) -> Ints:
     return np.zeros(many, dtype=np.int64)
 
 
-def make_found(whole: Aggregate) -> Found:
-    """Return room for what pricing finds."""
-    kinds = len(whole.shape)
-    return Found(
-        np.zeros(2, dtype=np.int64),
-        np.zeros((MOST_FOUND, 2 * kinds), dtype=np.int64),
-        np.zeros(MOST_FOUND, dtype=np.int64),
-        np.zeros(MOST_FOUND, dtype=np.int64),
-    )
+_LIST, _TABLE = np.zeros(1, dtype=np.int64), np.zeros((1, 1), dtype=np.int64)
+example(Classes, lambda _: Classes(_LIST, _LIST, _TABLE, _TABLE, _TABLE, _TABLE, np.zeros((1, 1), dtype=np.bool_)))
+example(Kinds, lambda _: Kinds(_TABLE, _TABLE, _LIST, _LIST, np.zeros(1, dtype=np.bool_), _LIST))
+example(Prices, lambda _: Prices(_LIST, _LIST, _LIST, _LIST, 1, 1, 0))
+example(Space, lambda _: make_space(1, 1, 1))
+example(Found, lambda _: make_found(1, 1))
 
 
 @entry
