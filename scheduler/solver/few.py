@@ -75,7 +75,7 @@ def _descend(local: Local, meter: Meter, until: float) -> int | None:
     targets = _targets(local)
     entries = make_entries(tables, targets)
     many = len(tables.movable)
-    at_once = max(1, 400_000 // (len(targets) * instance.modes))
+    at_once = max(1, min(many, 400_000 // (len(targets) * instance.modes)))
     for start in range(0, many, at_once):
         if meter.over():
             break

@@ -33,9 +33,10 @@ from scheduler.solver.kernels.state import (
 )
 from scheduler.solver.kernels.tables import MAX_MOVES, OUTSIDE, Tables
 
-ONE_MORE, RELOCATE, INSTEAD = 307, 205, 819
-"""Of 1024 draws: those below the first move any guest while the cap allows; of the others, those below the second move
-a moved guest, those below the third take one back for another, and the rest exchange targets."""
+SWAP, ONE_MORE, RELOCATE, INSTEAD = 32, 307, 205, 819
+"""Of 1024 draws, while the cap allows: those below the first exchange any two guests, those below the second move any
+one. Of the others, those below the third move a moved guest, those below the fourth take one back for another, and the
+rest exchange the targets of two."""
 HOME, SAME_HOME, SAME_TARGET = 20, 512, 400
 """Of 1024: a moved guest goes home; the other guest comes from the same host; it goes to where the first one was."""
 DRAWS = 6
@@ -171,6 +172,18 @@ def _seat_for(tables: Tables, state: State, g: int) -> int:
 
 
 @compiled
+def _exchange(tables: Tables, state: State, few: Few, g: int, other: int) -> int:
+    """Propose that two guests change hosts; return how many guests that moves, 0 when it may not be."""
+    modes = tables.demand.shape[1]
+    if state.host[other] == state.host[g]:
+        return 0
+    few.guest[0], few.guest[1] = g, other
+    few.seat[0] = state.host[other] * modes + _mode_for(tables, state, g, state.place[other] % modes)
+    few.seat[1] = state.host[g] * modes + _mode_for(tables, state, other, state.place[g] % modes)
+    return 2 if may_go(tables, g, few.seat[0]) and may_go(tables, other, few.seat[1]) else 0
+
+
+@compiled
 def _propose(tables: Tables, state: State, few: Few) -> int:
     """Draw a proposal into `few.guest` and `few.seat`; return how many guests it moves, 0 for none."""
     moves, random = state.totals[MOVES], state.random
@@ -178,6 +191,8 @@ def _propose(tables: Tables, state: State, few: Few) -> int:
     kind = below(random, 1024)
     if moves < tables.figures[MAX_MOVES] and kind < ONE_MORE:
         g = few.natives[below(random, few.natives.shape[0])]
+        if kind < SWAP:
+            return _exchange(tables, state, few, g, few.natives[below(random, few.natives.shape[0])])
         few.guest[0], few.seat[0] = g, _seat_for(tables, state, g)
         return 1 if few.seat[0] != state.place[g] else 0
     if moves == 0:
@@ -204,13 +219,7 @@ def _propose(tables: Tables, state: State, few: Few) -> int:
         else:
             few.seat[1] = _seat_for(tables, state, other)
         return 2 if few.seat[1] != state.place[other] and may_go(tables, other, few.seat[1]) else 0
-    other = state.moved[below(random, moves)]
-    few.guest[1] = other
-    if state.host[other] == state.host[g]:
-        return 0
-    few.seat[0] = state.host[other] * modes + _mode_for(tables, state, g, state.place[other] % modes)
-    few.seat[1] = state.host[g] * modes + _mode_for(tables, state, other, state.place[g] % modes)
-    return 2 if may_go(tables, g, few.seat[0]) and may_go(tables, other, few.seat[1]) else 0
+    return _exchange(tables, state, few, g, state.moved[below(random, moves)])
 
 
 @compiled
