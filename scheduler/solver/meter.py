@@ -13,12 +13,16 @@ STEP_WORK = 0.0005
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a solve may spend: seconds, or `work_limit` in deterministic units (then one worker, and repeatable)."""
+    """What a solve may spend: seconds, or `work_limit` in deterministic units (then one worker, and repeatable).
+
+    `engine` runs the cells of large instances: "local" for processes of this machine, or "dask://host:port".
+    """
 
     time_limit_s: float = 1.0
     work_limit: float | None = None
     workers: int = 1
     seed: int = 1
+    engine: str = "local"
 
 
 class Meter:

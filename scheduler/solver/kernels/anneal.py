@@ -101,7 +101,9 @@ def try_instead(tables: Tables, state: State, g: int, seat: int, worst: int) -> 
     if moves == 0 or seat == state.place[g] or not may_go(tables, g, seat):
         return False
     undone = state.moved[below(state.random, moves)]
-    if undone == g or not fits(tables, state, undone, tables.home[undone]):
+    if undone == g or not may_go(tables, undone, tables.home[undone]):
+        return False
+    if not fits(tables, state, undone, tables.home[undone]):
         return False
     mark = state.trail_length[0]
     repair, left, goal = repair_of(state.totals), state.totals[LEFT], state.totals[GOAL]
