@@ -24,6 +24,8 @@ from scheduler.solver.kernels.moves import (
 from scheduler.solver.kernels.state import BROKEN, GOAL, LEFT, MOVES, State, put, take_back
 from scheduler.solver.kernels.tables import EXTRAS, MAX_MOVES, Tables
 
+SHIFT, SWAP, INSTEAD = range(3)
+
 
 @compiled
 def better_or_near(state: State, repair: int, left: int, goal: int, worst: int) -> bool:
@@ -44,50 +46,46 @@ def _settled(tables: Tables, state: State, g: int) -> bool:
 
 
 @compiled
-def try_shift(tables: Tables, state: State, g: int, seat: int, worst: int) -> bool:
-    """Move a guest to a seat when that may be and its cost passes; tell whether it was done."""
-    if seat == state.place[g] or not may_go(tables, g, seat) or not fits(tables, state, g, seat):
-        return False
-    if _settled(tables, state, g) and not has_extras(tables) and shift_cost(tables, state, g, seat) > worst:
-        return False
-    if not forms_allow(tables, state, g, seat // tables.demand.shape[1]):
-        return False
-    mark = state.trail_length[0]
-    repair, left, goal = repair_of(state.totals), state.totals[LEFT], state.totals[GOAL]
-    put(tables, state, g, seat)
-    if may_stay(tables, state, mark) and better_or_near(state, repair, left, goal, worst):
-        return True
-    take_back(tables, state, mark)
-    return False
-
-
-@compiled
 def has_extras(tables: Tables) -> bool:
     """Tell whether quick prices leave something out that could make a move cheaper: soft forms or crowds."""
     return tables.figures[EXTRAS] != 0
 
 
 @compiled
-def try_swap(tables: Tables, state: State, g: int, other: int, worst: int) -> bool:
-    """Let two guests change hosts when that may be and its cost passes; tell whether it was done."""
-    a, b = state.host[g], state.host[other]
+def try_shift(tables: Tables, state: State, g: int, seat: int, worst: int) -> bool:
+    """Move a guest to a seat when that may be and its cost passes; tell whether it was done."""
+    return _try(tables, state, SHIFT, g, seat, g, worst)
+
+
+@compiled
+def _try(tables: Tables, state: State, kind: int, g: int, seat: int, other: int, worst: int) -> bool:
+    """Try to send a guest to a seat: alone, for another that goes to its host, or after another went home.
+
+    One function for all three, since the code of making a move is large and stands here once.
+    """
+    if seat == state.place[g] or not may_go(tables, g, seat):
+        return False
     modes = tables.demand.shape[1]
-    seat, back = b * modes + state.place[g] % modes, a * modes + state.place[other] % modes
-    if a == b or not may_go(tables, g, seat) or not may_go(tables, other, back):
-        return False
-    if not swap_fits(tables, state, g, other):
-        return False
-    if (
-        _settled(tables, state, g)
-        and _settled(tables, state, other)
-        and not has_extras(tables)
-        and swap_cost(tables, state, g, other) > worst
-    ):
+    back = tables.home[other]
+    if kind == SWAP:
+        back = state.host[g] * modes + state.place[other] % modes
+        if not may_go(tables, other, back) or not swap_fits(tables, state, g, other):
+            return False
+        settled = _settled(tables, state, g) and _settled(tables, state, other) and not has_extras(tables)
+        if settled and swap_cost(tables, state, g, other) > worst:
+            return False
+    elif kind == INSTEAD:
+        if other == g or not may_go(tables, other, back) or not fits(tables, state, other, back):
+            return False
+    elif not _passes(tables, state, g, seat, worst):
         return False
     mark = state.trail_length[0]
     repair, left, goal = repair_of(state.totals), state.totals[LEFT], state.totals[GOAL]
-    put(tables, state, g, seat)
-    put(tables, state, other, back)
+    for step in range(1 if kind == SHIFT else 0, 2):
+        if step == 1 and kind == INSTEAD and not _passes(tables, state, g, seat, worst + goal - state.totals[GOAL]):
+            take_back(tables, state, mark)
+            return False
+        put(tables, state, g if step else other, seat if step else back)
     if may_stay(tables, state, mark) and better_or_near(state, repair, left, goal, worst):
         return True
     take_back(tables, state, mark)
@@ -95,35 +93,21 @@ def try_swap(tables: Tables, state: State, g: int, other: int, worst: int) -> bo
 
 
 @compiled
-def try_instead(tables: Tables, state: State, g: int, seat: int, worst: int) -> bool:
-    """Take a move drawn by chance back and make another in its place; tell whether it was done."""
-    moves = state.totals[MOVES]
-    if moves == 0 or seat == state.place[g] or not may_go(tables, g, seat):
+def _passes(tables: Tables, state: State, g: int, seat: int, worst: int) -> bool:
+    """Whether there is room for a guest in a seat, at a price that passes, and binding forms allow it."""
+    if not fits(tables, state, g, seat):
         return False
-    undone = state.moved[below(state.random, moves)]
-    if undone == g or not may_go(tables, undone, tables.home[undone]):
+    if _settled(tables, state, g) and not has_extras(tables) and shift_cost(tables, state, g, seat) > worst:
         return False
-    if not fits(tables, state, undone, tables.home[undone]):
-        return False
-    mark = state.trail_length[0]
-    repair, left, goal = repair_of(state.totals), state.totals[LEFT], state.totals[GOAL]
-    put(tables, state, undone, tables.home[undone])
-    if fits(tables, state, g, seat) and forms_allow(tables, state, g, seat // tables.demand.shape[1]):
-        gained = goal - state.totals[GOAL]
-        quick = _settled(tables, state, g) and not has_extras(tables)
-        if not quick or shift_cost(tables, state, g, seat) <= worst + gained:
-            put(tables, state, g, seat)
-            if may_stay(tables, state, mark) and better_or_near(state, repair, left, goal, worst):
-                return True
-    take_back(tables, state, mark)
-    return False
+    return forms_allow(tables, state, g, seat // tables.demand.shape[1])
 
 
 @entry
 def anneal(tables: Tables, state: State, steps: int, temperature: float, swaps: int) -> int:
     """Make `steps` proposals at a temperature (of the goal's unit), `swaps` of 1024 being swaps; return those taken."""
     movable = tables.movable
-    seats = tables.cap.shape[0] * tables.demand.shape[1]
+    modes = tables.demand.shape[1]
+    seats = tables.cap.shape[0] * modes
     taken = 0
     if movable.shape[0] == 0:
         return 0
@@ -133,21 +117,19 @@ def anneal(tables: Tables, state: State, steps: int, temperature: float, swaps: 
         if temperature > 0:
             worst = int(-temperature * log(unit(state.random)))
         g = movable[below(state.random, movable.shape[0])]
-        kind = below(state.random, 1024)
-        if kind < swaps:
-            other = movable[below(state.random, movable.shape[0])]
-            if try_swap(tables, state, g, other, worst):
-                taken += 1
-            continue
-        seat = below(state.random, seats)
-        if kind < swaps + 32 and state.totals[MOVES] > 0:
-            g = state.moved[below(state.random, state.totals[MOVES])]
-            seat = tables.home[g]
-        if state.totals[MOVES] >= tables.figures[MAX_MOVES] and state.place[g] == tables.home[g]:
-            done = try_instead(tables, state, g, seat, worst)
+        drawn, kind, other = below(state.random, 1024), SHIFT, g
+        if drawn < swaps:
+            kind, other = SWAP, movable[below(state.random, movable.shape[0])]
+            seat = state.host[other] * modes + state.place[g] % modes
         else:
-            done = try_shift(tables, state, g, seat, worst)
-        if done:
+            seat = below(state.random, seats)
+            if drawn < swaps + 32 and state.totals[MOVES] > 0:
+                g = state.moved[below(state.random, state.totals[MOVES])]
+                seat = tables.home[g]
+            at_cap = state.totals[MOVES] >= tables.figures[MAX_MOVES] and state.totals[MOVES] > 0
+            if at_cap and state.place[g] == tables.home[g]:
+                kind, other = INSTEAD, state.moved[below(state.random, state.totals[MOVES])]
+        if _try(tables, state, kind, g, seat, other, worst):
             taken += 1
     return taken
 

@@ -14,7 +14,7 @@ NEVER = 1 << 62
 
 @compiled
 def cheapest_seat(tables: Tables, state: State, g: int, barred: int) -> int:
-    """Return the seat on a host in use, other than `barred`, that costs a guest least, fuller hosts first; -1 for none."""
+    """Return the seat on a host in use, not `barred`, that costs a guest least, fuller hosts first; -1 for none."""
     modes = tables.demand.shape[1]
     best, best_repair, best_cost, best_full = -1, NEVER, NEVER, 0.0
     for h in range(tables.cap.shape[0]):
@@ -68,7 +68,7 @@ def largest_left(tables: Tables, state: State, h: int) -> int:
 
 @entry
 def empty_hosts(tables: Tables, state: State, hosts: Ints) -> int:
-    """Try to empty each of `hosts` int64[n]; what does not make the totals better is taken back. Return how many are empty."""
+    """Try to empty each of `hosts` int64[n], taking back what is no better by the totals; return how many are empty."""
     done = 0
     for i in range(hosts.shape[0]):
         state.trail_length[0] = 0

@@ -118,16 +118,17 @@ def shift_cost(tables: Tables, state: State, g: int, seat: int) -> int:
     mode, old = seat % modes, state.place[g] % modes
     change = price_change(tables, state, g, seat)
     row = state.row
-    if a == b:
-        for r in range(row.shape[0]):
-            row[r] = state.use[a, r] - tables.demand[g, old, r] + tables.demand[g, mode, r]
-        return change + host_cost(tables.terms, a, row) - state.cost[a]
-    if state.count[a] == 1 and can_sleep(tables, state, a):
+    if state.count[a] == 1 and a != b and can_sleep(tables, state, a):
         change += tables.asleep_cost[a] - state.cost[a]
     else:
         for r in range(row.shape[0]):
             row[r] = state.use[a, r] - tables.demand[g, old, r]
+        if a == b:
+            for r in range(row.shape[0]):
+                row[r] += tables.demand[g, mode, r]
         change += host_cost(tables.terms, a, row) - state.cost[a]
+    if a == b:
+        return change
     for r in range(row.shape[0]):
         row[r] = state.use[b, r] + tables.demand[g, mode, r]
     was = tables.asleep_cost[b] if state.asleep[b] else state.cost[b]
@@ -179,12 +180,12 @@ def swap_cost(tables: Tables, state: State, g: int, other: int) -> int:
     change = price_change(tables, state, g, b * modes + mine)
     change += price_change(tables, state, other, a * modes + its)
     row = state.row
-    for r in range(row.shape[0]):
-        row[r] = state.use[a, r] - tables.demand[g, mine, r] + tables.demand[other, its, r]
-    change += host_cost(tables.terms, a, row) - state.cost[a]
-    for r in range(row.shape[0]):
-        row[r] = state.use[b, r] + tables.demand[g, mine, r] - tables.demand[other, its, r]
-    return change + host_cost(tables.terms, b, row) - state.cost[b]
+    for end in range(2):
+        h, sign = (b, -1) if end else (a, 1)
+        for r in range(row.shape[0]):
+            row[r] = state.use[h, r] + sign * (tables.demand[other, its, r] - tables.demand[g, mine, r])
+        change += host_cost(tables.terms, h, row) - state.cost[h]
+    return change
 
 
 @compiled
@@ -196,9 +197,8 @@ def may_stay(tables: Tables, state: State, length: int) -> bool:
     if totals[MOVES] > tables.figures[MAX_MOVES] or totals[MIB] > tables.figures[MAX_MIB]:
         return False
     modes = tables.demand.shape[1]
-    for n in range(length, state.trail_length[0]):
-        if not holds(tables, state, state.host[state.trail[n, 0]]):
-            return False
-        if not holds(tables, state, state.trail[n, 1] // modes):
+    for n in range(2 * length, 2 * state.trail_length[0]):
+        h = state.trail[n // 2, 1] // modes if n % 2 else state.host[state.trail[n // 2, 0]]
+        if not holds(tables, state, h):
             return False
     return True

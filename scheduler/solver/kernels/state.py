@@ -252,16 +252,18 @@ def put(tables: Tables, state: State, g: int, seat: int) -> None:
     state.host[g] = b
     _unlink(state, g, a)
     _link(state, g, b)
-    _recost(tables, state, a)
-    if state.count[a] == 0:
-        _try_sleep(tables, state, a)
-        if state.asleep[a]:
-            state.totals[GOAL] += tables.asleep_cost[a] - state.cost[a]
-    _recost(tables, state, b)
-    if state.asleep[b]:
-        state.asleep[b] = False
-        for k in range(state.spare.shape[0]):
-            state.spare[k] += tables.offer[b, k]
+    # Both ends in one loop: what is written once is compiled once.
+    for end in range(2):
+        h = b if end else a
+        _recost(tables, state, h)
+        if state.count[h] == 0:
+            _try_sleep(tables, state, h)
+            if state.asleep[h]:
+                state.totals[GOAL] += tables.asleep_cost[h] - state.cost[h]
+        elif state.asleep[h]:
+            state.asleep[h] = False
+            for k in range(state.spare.shape[0]):
+                state.spare[k] += tables.offer[h, k]
     if tables.left[a]:
         state.totals[LEFT] -= tables.left_weight[g]
     if tables.left[b]:

@@ -56,8 +56,8 @@ class Groups(NamedTuple):
     """Forms, caps and crowds: what guests have to do with each other.
 
     `first`[g] .. `first`[g + 1] are the entries of guest g in `form` and `kind`. Form f counts its members in each of
-    its `cells` from `offset`[f] on (three kinds a cell); host h is in cell `cell`[partition[f], h]. `most`[f] is what a binding
-    form may have broken. Likewise `cap_first`, `cap_of` and `cap_most` for caps on moves of a group.
+    its `cells` from `offset`[f] on (three kinds a cell); host h is in cell `cell`[partition[f], h]. `most`[f] is what a
+    binding form may have broken. Likewise `cap_first`, `cap_of` and `cap_most` for caps on moves of a group.
     """
 
     first: Ints
