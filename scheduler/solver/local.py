@@ -30,18 +30,29 @@ SAMPLES = 512
 GUESTS_AT_ONCE = 64
 
 
-def search_locally(search: Search, meter: Meter, share: float) -> None:
-    """Improve the incumbent by compiled search for a share of what is left of the budget."""
+def search_locally(search: Search, meter: Meter, share: float) -> bool:
+    """Improve the incumbent by compiled search for a share of what is left of the budget.
+
+    Returns whether it kept to a ceiling of MiB moved (see `few`), which a search that proves nothing should not pass.
+    """
+    from scheduler.solver.few import few_moves_bind, use_few_moves
+
     if not len(search.instance.movable):
-        return
+        return False
     local = Local(search.instance, search.place, meter.budget.seed)
     local.mend(meter)
     if search.instance.goal.sleep is not None:
         local.empty(meter)
     search.offer(local.best)
-    if not search.proven and search.instance.goal.terms:
+    if search.proven or not search.instance.goal.terms:
+        return False
+    ceiling = None
+    if few_moves_bind(search.instance) and search.instance.goal.sleep is None:
+        ceiling = use_few_moves(local, meter, share)
+    else:
         local.anneal(meter, share)
-        search.offer(local.best)
+    search.offer(local.best)
+    return ceiling is not None
 
 
 class Local:

@@ -85,8 +85,8 @@ def run(search: Search, meter: Meter) -> None:
         return
     from scheduler.solver.local import search_locally
 
-    search_locally(search, meter, SMALL_SHARE if instance.choices <= MOST_BOOLEANS else LARGE_SHARE)
-    if _done(search, meter) or not _worth_importing(search, meter):
+    capped = search_locally(search, meter, _local_share(instance))
+    if _done(search, meter) or (capped and instance.choices > MOST_BOOLEANS) or not _worth_importing(search, meter):
         return
     from scheduler.solver.neighbourhood import search_parts
     from scheduler.solver.tiers import solve_all
@@ -100,6 +100,13 @@ def run(search: Search, meter: Meter) -> None:
             solve_all(search, meter, GOAL)
     if not _done(search, meter):
         search_parts(search, meter)
+
+
+def _local_share(instance: Instance) -> float:
+    """The compiled search's part of the budget: all where moves are few and CP-SAT could prove nothing."""
+    if instance.choices <= MOST_BOOLEANS:
+        return SMALL_SHARE
+    return 1.0 if instance.max_moves < len(instance.movable) and instance.goal.sleep is None else LARGE_SHARE
 
 
 def _done(search: Search, meter: Meter) -> bool:

@@ -36,6 +36,11 @@ SMALL_CLUSTER = 20 * 200
 SHORT_S = 1.7
 """Enough for CP-SAT to load and to prove something, and for an answer within three seconds of the process's start."""
 
+FEW_CLUSTER, FEW_S = 100 * 1000, 0.2
+"""Hosts x guests up to which so long is enough for few moves, where CP-SAT has no part: more gains little."""
+MOST_PROVEN = 20_000
+"""Hosts x guests up to which CP-SAT could prove an answer."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
@@ -75,8 +80,14 @@ def run(args: argparse.Namespace, context: Context) -> int:
     return 0
 
 
-def default_time_limit_s(snapshot: Snapshot, settings: Settings) -> float:
-    """Return the time to look: `SHORT_S` for a small cluster, more with its size, up to the configured limit."""
+def default_time_limit_s(snapshot: Snapshot, settings: Settings, few: bool = False) -> float:
+    """Return the time to look: `SHORT_S` for a small cluster, more with its size, up to the configured limit.
+
+    `few`: moves are capped, and the goal is not to power hosts off.
+    """
+    pairs = len(snapshot.hosts) * len(snapshot.guests)
+    if few and pairs > MOST_PROVEN:
+        return min(FEW_S * max(1.0, pairs / FEW_CLUSTER), settings.scheduler.time_limit_s)
     wanted = SHORT_S * max(1.0, len(snapshot.hosts) * len(snapshot.guests) / SMALL_CLUSTER)
     return min(wanted, max(SHORT_S, settings.scheduler.time_limit_s))
 
@@ -137,8 +148,13 @@ def _make(
     if work_limit is None and args.time_limit is None:
         work_limit = scheduler.work_limit
     time_limit_s = args.time_limit
+    few = args.max_moves is not None and (args.policy or scheduler.policy) == "balance"
     if time_limit_s is None and work_limit is None:
-        time_limit_s = default_time_limit_s(snapshot, settings)
+        time_limit_s = default_time_limit_s(snapshot, settings, few)
+    if few and len(snapshot.hosts) * len(snapshot.guests) > MOST_PROVEN:
+        from scheduler.solver.ready import load_few_moves
+
+        load_few_moves()
     request = PlanRequest(
         policy=args.policy or scheduler.policy,
         level=args.level if args.level is not None else scheduler.level,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scheduler.solver.forms import Ints
 from scheduler.solver.kernels.anneal import better_or_near, has_extras, try_shift
-from scheduler.solver.kernels.compiled import compiled, entry
+from scheduler.solver.kernels.compiled import compiled, entry, example
 from scheduler.solver.kernels.cost import host_cost
 from scheduler.solver.kernels.dice import below, unit
 from scheduler.solver.kernels.moves import forms_allow, may_go, may_stay, price_change, repair_of
@@ -90,6 +90,9 @@ def make_few(tables: Tables, ceiling_mib: int, price: float) -> Few:
         price=np.array([price, price], dtype=np.float64),
         ceiling=np.array([ceiling_mib], dtype=np.int64),
     )
+
+
+example(Few, lambda tables: make_few(tables, 0, 0.0))
 
 
 @entry

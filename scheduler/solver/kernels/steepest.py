@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scheduler.solver.forms import Bools, Ints
-from scheduler.solver.kernels.compiled import compiled, entry
+from scheduler.solver.kernels.compiled import compiled, entry, example
 from scheduler.solver.kernels.cost import host_cost
 from scheduler.solver.kernels.moves import fits, forms_allow, may_go, may_stay, repair_of, shift_cost
 from scheduler.solver.kernels.state import GOAL, LEFT, State, can_sleep, put, take_back
@@ -49,6 +49,9 @@ def make_entries(tables: Tables, targets: Ints) -> Entries:
         barred=np.zeros(many, dtype=np.bool_),
         targets=targets,
     )
+
+
+example(Entries, lambda tables: make_entries(tables, np.zeros(1, dtype=np.int64)))
 
 
 @compiled
