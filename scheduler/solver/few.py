@@ -30,7 +30,7 @@ PROBES = 16
 """Guests by whose entries the promising hosts are told."""
 DESCENT_SHARE = 0.4
 """At most this part of the budget goes to the descent."""
-HOT, COLD, COLDEST = 0.3, 1 / 200, 0.02
+HOT, COLD, COLDEST = 0.15, 1 / 100, 0.02
 """Temperature at the start as a part of the median rise of the goal, at the end as a part of that at the start, and
 the least as a part of the smallest rise sampled."""
 STEADY = 0.1
