@@ -13,6 +13,9 @@ from scheduler.solver.meter import Meter
 from scheduler.solver.packing.bins import Bins
 from scheduler.solver.search import Search
 
+GUESTS_AT_ONCE = 64
+MOST_FILLED = 2000
+"""Host by host takes the square of the number of guests: with more, first fit is all."""
 STEEP = 3.0
 """Exponent by which one large resource makes a guest large."""
 
@@ -26,22 +29,25 @@ def construct(search: Search, bins: Bins, meter: Meter) -> None:
     hosts = bins.hosts_in_order
     for key in _keys(bins.sizes):
         bins.go_to(start)
-        first_fit(bins.tables, bins.state, _largest_first(outside, key), hosts)
-        _offer(search, bins, meter, len(outside) * len(hosts))
+        order = _largest_first(outside, key)
+        for first in range(0, len(order), GUESTS_AT_ONCE):
+            if meter.over():
+                break
+            first_fit(bins.tables, bins.state, order[first : first + GUESTS_AT_ONCE], hosts)
+            bins.count_work(meter, GUESTS_AT_ONCE * len(hosts))
+        search.offer(bins.state.place)
         if meter.over():
             return
+    if len(outside) > MOST_FILLED:
+        return
     mean = np.zeros(bins.weight.shape[1])
     for square in (False, True):
         bins.go_to(start)
         fill_each(bins.tables, bins.state, outside.astype(np.int64), hosts, bins.repack, mean, square)
-        _offer(search, bins, meter, len(outside) * len(outside))
+        bins.count_work(meter, len(outside) * len(outside))
+        search.offer(bins.state.place)
         if meter.over():
             return
-
-
-def _offer(search: Search, bins: Bins, meter: Meter, tried: int) -> None:
-    bins.count_work(meter, tried)
-    search.offer(bins.state.place)
 
 
 def _keys(sizes: Floats) -> Iterator[Floats]:
