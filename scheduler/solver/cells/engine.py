@@ -12,7 +12,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from multiprocessing.process import BaseProcess
@@ -92,9 +91,8 @@ class Processes:
         self._halt.set()
         processes = self._processes()
         self._pool.shutdown(wait=False, cancel_futures=True)
-        until_s = time.monotonic() + GRACE_S
         for process in processes:
-            process.join(max(0.0, until_s - time.monotonic()))
+            process.join(GRACE_S)
             if process.is_alive():
                 process.kill()
 
