@@ -49,7 +49,7 @@ class Cell:
 
 
 def split(instance: Instance, place: Index, cells: int, dice: Random, counts: Counts | None = None) -> Iterator[Cell]:
-    """Yield the cells of an instance around a valid placement, hosts dealt by `dice`, without those that can do nothing.
+    """Yield the cells of an instance around a valid placement, hosts dealt by `dice`, but those that can do nothing.
 
     `counts` are those of `place`, where the caller has them.
     """
