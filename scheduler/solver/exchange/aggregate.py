@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scheduler.solver.exchange.dimensions import Dimensions, cost_columns, dimensions
+from scheduler.solver.exchange.dimensions import Dimensions, bounded_by, cost_columns, dimensions
 from scheduler.solver.forms import Bools, Index, Ints
 from scheduler.solver.instance import Instance
 from scheduler.solver.kernels.tables import CROWD_WEIGHT, Tables, make_tables
@@ -50,7 +50,9 @@ class Kinds(NamedTuple):
 
     `leaves`, `enters` int64[kinds, dimensions]: room that a leaving guest gives back and an entering one takes.
     `column` int64[dimensions] is the resource, `unit` its unit; `seen` bool[dimensions] where room tells the use (not
-    where departed guests still count). `stride` int64[dimensions] makes a key of a room.
+    where departed guests still count). `stride` int64[dimensions] makes a key of a room. `within` int64[dimensions] is
+    a dimension that bounds what can still be used of one that no cost looks at (else -1): at most `ratio`
+    int64[dimensions, 2], a fraction, times as much.
     """
 
     leaves: Ints
@@ -59,6 +61,8 @@ class Kinds(NamedTuple):
     unit: Ints
     seen: Bools
     stride: Ints
+    within: Ints
+    ratio: Ints
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -200,7 +204,7 @@ def _by_class(
         states *= one
         if states > MOST_STATES:
             return None
-    movable = instance.goal.price[examples], instance.mib[examples]
+    within, ratio = bounded_by(demand, np.isin(column, sorted(cost_columns(tables))) & ~some.held)
     return Aggregate(
         instance=instance,
         tables=tables,
@@ -208,8 +212,8 @@ def _by_class(
         class_of=class_of,
         shape=_ints(shape),
         mode=_ints(mode),
-        price=_ints(movable[0]),
-        mib=_ints(movable[1]),
+        price=_ints(instance.goal.price[examples]),
+        mib=_ints(instance.mib[examples]),
         classes=Classes(
             host=_ints(host),
             many=np.bincount(number.reshape(-1)).astype(np.int64),
@@ -220,7 +224,14 @@ def _by_class(
             takes=np.ascontiguousarray(takes[host]),
         ),
         kinds=Kinds(
-            _ints(leaves), _ints(demand), _ints(column), _ints(unit), ~some.held, _ints(np.array(stride[::-1]))
+            leaves=_ints(leaves),
+            enters=_ints(demand),
+            column=_ints(column),
+            unit=_ints(unit),
+            seen=~some.held,
+            stride=np.array(stride[::-1], dtype=np.int64),
+            within=within,
+            ratio=ratio,
         ),
         states=states,
     )

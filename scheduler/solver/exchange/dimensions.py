@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -85,3 +86,27 @@ def _implies(instance: Instance, fixed: Ints, demand: Ints, first: int, then: in
         return False
     reach = np.maximum(0, pairs[:, :1]) * ratios[:, 1][None, :]
     return bool((reach <= pairs[:, 1:] * ratios[:, 0][None, :]).all())
+
+
+def bounded_by(demand: Ints, looked_at: Bools) -> tuple[Ints, Ints]:
+    """Return for each dimension the one that bounds its use, int64[n] (-1: none), and by what fraction, int64[n, 2].
+
+    `demand` is int64[kinds, n]. Only those that no cost looks at are bounded, and only by those that some does.
+    """
+    within = np.full(len(looked_at), -1, dtype=np.int64)
+    ratio = np.ones((len(looked_at), 2), dtype=np.int64)
+    for one in np.flatnonzero(~looked_at).tolist():
+        least = None
+        for other in np.flatnonzero(looked_at).tolist():
+            takes = demand[demand[:, one] > 0]
+            if (takes[:, other] == 0).any():
+                continue
+            top, bottom = max(zip(takes[:, one].tolist(), takes[:, other].tolist(), strict=True), key=_quotient)
+            if least is None or _quotient((top, bottom)) < least:
+                least = _quotient((top, bottom))
+                within[one], ratio[one] = other, (top, bottom)
+    return within, ratio
+
+
+def _quotient(pair: tuple[int, int]) -> Fraction:
+    return Fraction(*pair)

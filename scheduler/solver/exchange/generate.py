@@ -11,8 +11,9 @@ from collections.abc import Callable
 import numpy as np
 
 from scheduler.solver.exchange.aggregate import Aggregate
+from scheduler.solver.exchange.labels import MOST_LABELS, TOO_MANY, Prices, make_space
 from scheduler.solver.exchange.master import Columns, Duals, Relaxation
-from scheduler.solver.exchange.pricing import TOO_MANY, Prices, make_found, make_space, price_classes
+from scheduler.solver.exchange.pricing import make_found, price_classes
 from scheduler.solver.forms import Index, Ints
 from scheduler.solver.meter import Meter
 from scheduler.solver.terms import FreeSlots
@@ -24,6 +25,10 @@ RANGE = 1 << 50
 LABEL_WORK = 2e-6
 COLUMN_WORK = 2e-5
 """What labels and columns count as of a work limit: some times the seconds they take."""
+LABELS, LEAST_LABELS = 200_000, 20_000
+"""Labels of all classes together for each second of the budget; where there are more, exchanges are made in part."""
+AT_ONCE = 3
+"""Guests that leave a host at once, then."""
 CLOSE = 1e-6
 VARIETY = 7
 """Makes of two exchanges that gain the same two sorts, mostly."""
@@ -37,11 +42,12 @@ class Generation:
         self.columns = Columns(whole)
         self.value = 0.0
         self.duals: Duals = _guess(whole)
-        self.closed = self.failed = False
+        self.exact, self.failed = True, False
         self._meter = meter
         self._relaxation = Relaxation(whole)
-        self._space = make_space(len(whole.kinds.column), whole.classes.use.shape[1])
-        self._found = make_found(len(whole.shape))
+        self._space = make_space(len(whole.kinds.column))
+        self._found = make_found(len(whole.shape), whole.classes.use.shape[1])
+        self._most_labels = max(LEAST_LABELS, int(LABELS * meter.left))
         self._most: int | None = None
         instance = whole.instance
         self._moves = min(instance.max_moves, len(instance.movable))
@@ -49,12 +55,16 @@ class Generation:
         self._costs = _most_cost(whole)
         self.scale = 1 << max(0, min(FINEST, (RANGE // max(1, self._costs)).bit_length() - 1))
         self.grain = _grain(whole)
-        self._unit = self.grain
 
     @property
     def most(self) -> int | None:
-        """Bound on the gain, in units of cost; `None` before there is one."""
+        """Bound on the gain, in units of cost; `None` while there is none."""
         return None if self._most is None else self._most // self.scale // self.grain * self.grain
+
+    @property
+    def reach(self) -> int:
+        """The most gain that the exchanges known could add up to."""
+        return int((self.value + CLOSE) // self.grain) * self.grain
 
     def add(self, of: Ints, pattern: Ints, saved: Ints) -> int:
         """Add exchanges; return how many are new."""
@@ -79,9 +89,7 @@ class Generation:
                 self.failed = True
                 return
             self.value, self.duals = solved
-            low = int((self.value + CLOSE) // self.grain) * self.grain
-            if not fresh or (self.most is not None and self.most <= low):
-                self.closed = True
+            if not fresh or (self.most is not None and self.most <= self.reach):
                 return
 
     def widen(self, slack: float, over: Callable[[], bool]) -> None:
@@ -90,21 +98,30 @@ class Generation:
 
     def _price(self, prices: Prices, over: Callable[[], bool], relaxed: bool = True) -> int | None:
         """Add what pricing finds, `relaxed` to the linear program too; return how many are new, `None` when stopped."""
-        first, fresh = 0, 0
+        first = fresh = labels = 0
         while first < len(self.whole.classes.host):
             if over():
                 return None
             arguments = (self.whole.classes, self.whole.kinds, prices, self._space, self._found, first)
             first = price_classes(self.whole.tables.terms, *arguments)
-            if first == TOO_MANY:
-                self.failed = True
-                return None
-            found, labels = self._found.told.tolist()
-            self._meter.work(LABEL_WORK * labels)
+            found, made = self._found.told.tolist()
+            labels += made
+            self._meter.work(LABEL_WORK * made)
+            if self.exact and (first == TOO_MANY or labels > self._most_labels):
+                # Few guests of each host at once: exchanges still, but no bound.
+                self.exact, self._most = False, None
+                first, labels = 0, 0
+                prices = self._in_part(prices)
+                continue
             some = (self._found.of[:found], self._found.pattern[:found], self._found.gain[:found])
             fresh += self.add(*some) if relaxed else self.columns.add(*some)
-        self._take_bound(prices)
+        if self.exact:
+            self._take_bound(prices)
         return fresh
+
+    def _in_part(self, prices: Prices) -> Prices:
+        labels = min(MOST_LABELS, max(64, self._most_labels // len(self.whole.classes.host)))
+        return prices._replace(at_once=AT_ONCE, labels=labels)
 
     def _prices(self, slack: float, mix: int) -> Prices:
         whole, duals, scale = self.whole, self.duals, self.scale
@@ -115,7 +132,8 @@ class Generation:
         leaves = -shape - whole.price * scale - self._per_move - whole.mib * self._per_mib
         stay = np.array([round((min(most, one) - slack) * scale) for one in duals.of_class], dtype=np.int64)
         best = np.zeros(len(stay), dtype=np.int64)
-        return Prices(leaves[whole.shape], shape[whole.shape], stay, best, scale, self._unit, mix)
+        prices = Prices(leaves[whole.shape], shape[whole.shape], stay, best, scale, self.grain, mix, 0, 0)
+        return prices if self.exact else self._in_part(prices)
 
     def _take_bound(self, prices: Prices) -> None:
         hosts = sum(

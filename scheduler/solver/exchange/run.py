@@ -54,9 +54,8 @@ class _Exchange:
         if len(known[0]):
             generation.add(*known)
         generation.run(lambda: self._over(self._generating_until))
-        if generation.most is None:
-            return
-        search.raise_bound(GOAL, search.start.goal - generation.most)
+        if generation.most is not None:
+            search.raise_bound(GOAL, search.start.goal - generation.most)
         if not generation.failed:
             self._choose()
 
@@ -65,7 +64,9 @@ class _Exchange:
 
     def _choose(self) -> None:
         generation, search = self._generation, self._search
-        most, gained = generation.most or 0, search.start.goal - search.value.goal
+        most, gained = generation.most, search.start.goal - search.value.goal
+        if most is None:
+            most = generation.reach
         for least in (most, most - generation.grain, most - 2 * generation.grain, gained + 1):
             if least <= gained:
                 return
