@@ -27,7 +27,7 @@ COARSE = 100
 PART_LIMIT = 0.25
 """Budget of one neighbourhood, in seconds or work units."""
 PATIENCE = 2
-"""Give up after this many times the number of hosts in a row without improvement."""
+"""Give up after so many times the number of hosts without improvement in parts as large as can be solved."""
 LEAVING = 1 << 40
 """Trouble of a host with a guest that should leave it: more than any overload."""
 
@@ -41,16 +41,19 @@ def search_parts(search: Search, meter: Meter) -> None:
     squares = any(isinstance(term, EvenUse) for term in instance.goal.terms)
     failures, size = 0, FIRST_BOOLEANS
     while not meter.over() and search.open_tier() is not None and failures < PATIENCE * instance.hosts:
-        failures += 1
         hosts = _related(search, size, dice)
         positions = _freed(search, hosts, size, dice)
         if not len(positions):
+            failures += 1
             continue
         coarse = COARSE if search.open_tier() == GOAL and squares else 1
         better, solved = improve_part(search, meter, positions, hosts, coarse, PART_LIMIT)
-        size = min(MOST_BOOLEANS, size * GROW) if solved else max(LEAST_BOOLEANS, size * SHRINK)
         if better:
             failures = 0
+        elif not solved or size >= MOST_BOOLEANS:
+            # What was solved to the end too small to tell is followed by something larger.
+            failures += 1
+        size = min(MOST_BOOLEANS, size * GROW) if solved else max(LEAST_BOOLEANS, size * SHRINK)
 
 
 def _freed(search: Search, hosts: Bools, size: float, dice: random.Random) -> Index:

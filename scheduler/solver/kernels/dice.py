@@ -22,7 +22,7 @@ def draw31(random: NDArray[np.uint64]) -> int:
     x ^= x << B
     x ^= x >> C
     random[0] = x
-    return np.int64((x * MULTIPLIER) >> HIGH)
+    return np.int64((x * MULTIPLIER) >> HIGH)  # type: ignore[return-value]  # an int to compiled code
 
 
 @compiled

@@ -44,7 +44,7 @@ class State(NamedTuple):
     host: Ints
     use: Ints
     gone: Ints
-    count: Ints
+    count: Ints  # type: ignore[assignment]  # a tuple's method of that name, which nothing here calls
     came: Ints
     head: Ints
     after: Ints

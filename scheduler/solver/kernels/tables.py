@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -186,7 +187,7 @@ def _columns_that_bind(instance: Instance) -> Ints:
     return np.flatnonzero(total > least).astype(np.int64)
 
 
-def _stack(rows: list[Ints], *shape: int) -> Ints:
+def _stack(rows: Sequence[Any], *shape: int) -> Ints:
     """Rows as one array, int64[rows, *shape], also when there are none."""
     return np.array(rows, dtype=np.int64).reshape(len(rows), *shape)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,11 +53,12 @@ def test_a_cold_search_never_gets_worse(instance: Instance, seed: int) -> None:
     value = evaluate(instance, state.place, state.asleep)
     movable = np.asarray(instance.movable, dtype=np.int64)
     hosts = np.arange(instance.hosts, dtype=np.int64)
-    for search in (
+    searches: tuple[Callable[[], object], ...] = (
         lambda: mend_each(tables, state, movable),
         lambda: empty_hosts(tables, state, hosts),
         lambda: anneal(tables, state, 50, COLD, 300),
-    ):
+    )
+    for search in searches:
         search()
         check(instance, state)
         now = evaluate(instance, state.place, state.asleep)
@@ -99,4 +102,4 @@ def test_the_same_seed_walks_the_same_way(instance: Instance, seed: int) -> None
         sample_costs(tables, state, costs)
         anneal(tables, state, 100, 50.0, 300)
         ends.append(state.place.copy())
-    assert np.array_equal(*ends)
+    assert np.array_equal(ends[0], ends[1])
