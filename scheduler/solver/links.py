@@ -46,6 +46,23 @@ class Links:
             groups.setdefault(self._figures[guest].tobytes(), []).append(guest)
         return list(groups.values())
 
+    def in_order(self, place: Index) -> Index:
+        """Return a placement worth the same in which, of guests that nothing tells apart, the first ones move.
+
+        Which of them do should not hang on how the search came upon it.
+        """
+        guests = self._instance.movable
+        if not len(guests):
+            return place
+        rows = self._figures[guests]
+        _, group = np.unique(rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))), return_inverse=True)
+        group, seats = group.ravel(), place[guests]
+        ordered = place.copy()
+        ordered[guests[np.argsort(group, kind="stable")]] = seats[
+            np.lexsort((seats, seats == self._instance.home[guests], group))
+        ]
+        return ordered
+
     @cached_property
     def _figures(self) -> Ints:
         """What tells guests apart, int64[guests, n]; those in rules or groups also by their own number."""

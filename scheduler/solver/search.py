@@ -88,6 +88,10 @@ class Search:
         self.place, self.asleep, self.value, self.counts = place.copy(), asleep, value, counts
         return True
 
+    def put_in_order(self) -> None:
+        """Of guests that nothing tells apart let the first ones be those that move."""
+        self.place = self.links.in_order(self.place)
+
     def _floors(self, value: Value) -> list[int]:
         """Return the bounds known without search, given a value."""
         floors = self._none_left if not value.left else self._always

@@ -51,6 +51,7 @@ def solve(
         case = lower_problem(replace(problem, goal=RepairGoal()))
         search = search_of(case.instance)
     run(search, meter)
+    search.put_in_order()
     blamed: tuple[str, ...] = ()
     if search.value.hard and case.instance.choices <= MOST_BOOLEANS:
         from scheduler.solver.blame import blame
@@ -83,8 +84,12 @@ def run(search: Search, meter: Meter) -> None:
     instance = search.instance
     if _done(search, meter):
         return
+    from scheduler.solver.exchange.run import exchange
     from scheduler.solver.local import search_locally
 
+    exchange(search, meter)
+    if _done(search, meter):
+        return
     capped = search_locally(search, meter, _local_share(instance))
     if _done(search, meter) or (capped and instance.choices > MOST_BOOLEANS) or not _worth_importing(search, meter):
         return

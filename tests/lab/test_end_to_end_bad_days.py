@@ -117,6 +117,7 @@ def test_while_redis_is_gone_nothing_is_done(
     for number in range(4, 7):
         lab.guest(f"web-{number}", "lab-1", memory_mib=320, start=False)
     boot(lab)
+    cluster.wait_for_line("not acting until it is back", 20, after=lines)
     time.sleep(2 * cluster.interval_s)
     said = [line for line in cluster.lines[lines:] if not line.startswith("agent") and "spread over" not in line]
     assert len(said) == 1, said

@@ -153,3 +153,19 @@ def _least(model: Model, tier: int) -> int | None:
         return None
     assert status == cp_model.OPTIMAL
     return model.program.value(model.tiers[tier], list(solver.response_proto.solution))
+
+
+@FEW
+@given(instance=instances(), seed=st.integers(0, 2**32 - 1))
+def test_put_in_order_a_placement_is_worth_the_same(instance: Instance, seed: int) -> None:
+    """Whichever of guests that nothing tells apart move, every tier is the same, and the order is one of its own."""
+    dice, links = Random(seed), Links(instance)
+    place = random_place(instance, dice)
+    assume(why_not_valid(instance, place) is None)
+    ordered = links.in_order(place)
+    assert why_not_valid(instance, ordered) is None
+    assert evaluate(instance, ordered) == evaluate(instance, place)
+    assert np.array_equal(links.in_order(ordered), ordered)
+    for alike in links.alike(instance.movable):
+        stays = [bool(ordered[guest] == instance.home[guest]) for guest in sorted(alike)]
+        assert stays == sorted(stays)
