@@ -240,7 +240,7 @@ FAULTS: dict[str, tuple[Callable[[], Good], str]] = {
         "anti_affinity:apart gets worse",
     ),
     "anti-affinity broken for good": (
-        lambda: emptied().rule(AntiAffinity(name="apart", guests=these("g2", "g3"))),
+        lambda: emptied().rule(AntiAffinity(name="apart", guests=these("g1", "g3"))),
         "anti_affinity:apart ends worse: 1 broken, 0 before",
     ),
     "pin broken in transit": (
