@@ -60,6 +60,7 @@ class Cycle:
             work_limit=chosen.work_limit,
             workers=chosen.workers,
             seed=chosen.seed,
+            engine=chosen.engine,
             frozen=frozen_guests(view, self._store.unresolved()),
         )
         return make_plan(view.snapshot, request, view.settings)

@@ -53,6 +53,7 @@ class PlanRequest:
     work_limit: float | None = None
     workers: int = 1
     seed: int = 1
+    engine: str = "local"
     frozen: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -77,7 +78,7 @@ def make_plan(
         max_moves=request.max_moves,
         frozen=request.frozen,
     )
-    budget = Budget(request.time_limit_s or 1.0, request.work_limit, request.workers, request.seed)
+    budget = Budget(request.time_limit_s or 1.0, request.work_limit, request.workers, request.seed, request.engine)
     proposal = solve(problem, budget, stop)
     # A drained host is cordoned from here on: the plan is about the cluster as the policy saw it.
     seen = problem.snapshot

@@ -103,6 +103,21 @@ def _read_store_url(value: Value) -> str:
     return text
 
 
+def _read_engine(value: Value) -> str:
+    allowed = '"local" or "dask://HOST:PORT"'
+    text = value.text(allowed)
+    if text == "local":
+        return text
+    try:
+        parts = urlsplit(text)
+        is_dask = parts.scheme == "dask" and bool(parts.hostname) and bool(parts.port)
+    except ValueError:
+        raise value.refusal(allowed) from None
+    if not is_dask or "@" in parts.netloc or parts.path or parts.query or parts.fragment:
+        raise value.refusal(allowed)
+    return text
+
+
 def _read_absolute(value: Value) -> str:
     text = value.text("an absolute path")
     if not text.startswith("/") or not text.isprintable():
@@ -169,6 +184,7 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
                 "time_limit_s": _POSITIVE,
                 "work_limit": _or_none(_POSITIVE),
                 "workers": whole(1, 1024),
+                "engine": Plain(_read_engine, str),
                 "seed": whole(0, 2**31 - 1),
                 "plan_expires_s": _POSITIVE,
                 "lease_s": _POSITIVE,

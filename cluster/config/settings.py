@@ -67,6 +67,7 @@ class SchedulerSettings:
     time_limit_s: float = 5.0
     work_limit: float | None = None
     workers: int = 1
+    engine: str = "local"
     seed: int = 1
     plan_expires_s: float = 900.0
     lease_s: float = 15.0

@@ -119,6 +119,7 @@ def _plan(context: Context, snapshot: Snapshot, host: str, frozen: Mapping[str, 
         work_limit=chosen.work_limit,
         workers=chosen.workers,
         seed=chosen.seed,
+        engine=chosen.engine,
         frozen=frozen,
     )
     return make_plan(snapshot, request, context.settings)

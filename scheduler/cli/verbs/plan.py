@@ -164,6 +164,7 @@ def _make(
         work_limit=work_limit,
         workers=args.workers or scheduler.workers,
         seed=args.seed if args.seed is not None else scheduler.seed,
+        engine=scheduler.engine,
         frozen=frozen,
     )
     with _interruptible(context) as stop:
