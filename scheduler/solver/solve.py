@@ -28,6 +28,8 @@ MOST_SQUARED_BOOLEANS = 1_500
 
 SMALL_SHARE, LARGE_SHARE = 0.15, 0.7
 """The compiled search's part of the budget where CP-SAT can take the whole instance, and where it cannot."""
+PACKING_SHARE = 0.9
+"""Packing's part where guests are to be placed and hosts may stay asleep: nothing else finds as few hosts."""
 
 
 def solve(
@@ -86,7 +88,12 @@ def run(search: Search, meter: Meter) -> None:
         return
     from scheduler.solver.exchange.run import exchange
     from scheduler.solver.local import search_locally
+    from scheduler.solver.packing import applies, pack
 
+    if instance.outside >= 0 and applies(instance):
+        pack(search, meter, PACKING_SHARE)
+        if _done(search, meter):
+            return
     exchange(search, meter)
     if _done(search, meter):
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scheduler.solver.evaluate import GOAL
-from scheduler.solver.forms import Bools
+from scheduler.solver.forms import Bools, Index
 from scheduler.solver.kernels.repack import LEAST_EXCESS, repack_steps, start
 from scheduler.solver.meter import Meter
 from scheduler.solver.packing.bins import Bins
@@ -20,22 +20,32 @@ LEAST_STEPS = 1000
 """What beginning a try counts as, in proposals."""
 
 
-def close_hosts(search: Search, bins: Bins, meter: Meter, tries: int, until: float = 0.0) -> None:
+def close_hosts(
+    search: Search,
+    bins: Bins,
+    meter: Meter,
+    tries: int,
+    until: float = 0.0,
+    place: Index | None = None,
+    warm: float = HOT,
+) -> None:
     """Close the emptiest host of the incumbent, and the next, until `tries` tries have failed or the bound is reached.
 
     A try that fails is followed by one of twice the steps, by turns from the least excess met and from the start.
+    `place` is where to start instead of the incumbent, `warm` the temperature in mean relative sizes of a guest.
     """
     longer = 1
     failed = 0
-    hot, cold = HOT * bins.unit(), COLD * bins.unit()
+    place = search.place if place is None else place
+    hot, cold = warm * bins.unit(), COLD * bins.unit()
     closed = None
     while not _done(search, meter, until) and failed < tries:
         if closed is None:
-            closed = _close_emptiest(search, bins)
+            closed = _close_emptiest(bins, place)
             if closed is None:
                 return
         elif failed % 2 == 0:
-            bins.go_to(search.place)
+            bins.go_to(place)
             start(bins.tables, bins.state, bins.repack, closed)
         else:
             bins.go_to(bins.repack.best)
@@ -46,6 +56,7 @@ def close_hosts(search: Search, bins: Bins, meter: Meter, tries: int, until: flo
             if not search.offer(bins.repack.best):
                 # The host is closed and that gains nothing: what is saved is less than what its guests' moves cost.
                 return
+            place = search.place
             closed, failed = None, 0
             continue
         failed += 1
@@ -56,9 +67,9 @@ def _done(search: Search, meter: Meter, until: float) -> bool:
     return meter.over() or meter.left <= until or search.bounds[GOAL] >= search.value[GOAL]
 
 
-def _close_emptiest(search: Search, bins: Bins) -> Bools | None:
+def _close_emptiest(bins: Bins, place: Index) -> Bools | None:
     """Send the guests of the emptiest host in use to the others; return which are closed, `None` when none can."""
-    bins.go_to(search.place)
+    bins.go_to(place)
     state = bins.state
     may = np.flatnonzero(bins.may_close & bins.occupied)
     if not len(may):
