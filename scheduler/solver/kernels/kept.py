@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding
 import numba
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
@@ -94,8 +95,11 @@ class KeptCode:
         return str(self.places[0])
 
     def load_overload(self, signature: object, target: Any) -> Any:
-        """Return the compiled code of a signature, or None where there is none."""
-        target.refresh()
+        """Return the compiled code of a signature, or None where there is none.
+
+        Numba's own types and functions are not registered for it, as they are before compiling: that takes longer
+        than all the rest, and machine code needs none of them.
+        """
         name = self._file(signature, target.codegen())
         for folder in self.places:
             try:
@@ -108,7 +112,8 @@ class KeptCode:
 
     def save_overload(self, signature: object, code: Any) -> None:
         """Keep compiled code in the first folder that can be written to."""
-        pickled = dumps(code._reduce())
+        library, *rest = code._reduce()
+        pickled = dumps((_without_bitcode(library), *rest))
         name = self._file(signature, code.codegen)
         for folder in self.places:
             if _write(folder / name, hashlib.sha256(pickled).digest() + pickled):
@@ -121,6 +126,19 @@ class KeptCode:
     def _file(self, signature: object, codegen: Any) -> str:
         what = repr((signature, codegen.magic_tuple(), sys.version_info[:3])).encode()
         return f"{self.name}-{hashlib.sha256(what).hexdigest()[:16]}.bin"
+
+
+def _without_bitcode(library: tuple[str, str, Any]) -> tuple[str, str, Any]:
+    """Return a serialized library with only the names of its bitcode: that is most of it, and for inlining alone."""
+    name, kind, data = library
+    if kind != "object":
+        return library
+    machine_code, bitcode = data
+    module = llvmlite.binding.parse_bitcode(bitcode)
+    functions = (f'define void @"{one.name}"() {{ unreachable }}' for one in module.functions if not one.is_declaration)
+    figures = (f'@"{one.name}" = global i8 0' for one in module.global_variables if not one.is_declaration)
+    names = llvmlite.binding.parse_assembly("\n".join((*functions, *figures)))
+    return name, kind, (machine_code, names.as_bitcode())
 
 
 def _write(path: Path, content: bytes) -> bool:
