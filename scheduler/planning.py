@@ -98,7 +98,7 @@ def make_plan(
         problem,
         ordering.moves,
         proposal.asleep,
-        lambda placement: worth.floats(placement)[tier],
+        worth.along([(move.guest, move.target) for move in ordering.moves], tier),
         settings.migration,
         {host: saved_watts(seen.host_by_id[host]) for host in proposal.asleep},
     )

@@ -34,11 +34,15 @@ def unsafe_room(
 ) -> Iterator[str]:
     """Yield a sentence for each host and resource that some moment of the plan overfills."""
     ancestors = ancestors_of(steps)
-    moves = [step for step in steps if isinstance(step, Migrate)]
+    arriving: dict[str, list[Migrate]] = {}
+    leaving: dict[str, dict[str, Migrate]] = {}
+    for step in steps:
+        if isinstance(step, Migrate):
+            arriving.setdefault(step.target, []).append(step)
+            leaving.setdefault(step.source, {})[step.id] = step
     guests = snapshot.guest_by_id
     for host in snapshot.hosts:
-        arrivals = [move for move in moves if move.target == host.id]
-        departures = {move.id: move for move in moves if move.source == host.id}
+        arrivals, departures = arriving.get(host.id, []), leaving.get(host.id, {})
         if not arrivals:
             continue
         for resource in resources:

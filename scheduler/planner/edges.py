@@ -20,13 +20,14 @@ def order_edges(problem: Problem, moves: Sequence[Move]) -> list[tuple[int, ...]
     """Return, for each move, the indices of the moves it must wait for, implied ones left out. All are earlier."""
     after: list[set[int]] = [set() for _ in moves]
     _room_edges(problem, moves, after)
-    for form in ordered_forms(problem.forms):
-        _rule_edges(problem, form, moves, after)
-    last_of_guest: dict[str, int] = {}
+    by_guest: dict[str, list[int]] = {}
     for index, move in enumerate(moves):
-        if move.guest in last_of_guest:
-            after[index].add(last_of_guest[move.guest])
-        last_of_guest[move.guest] = index
+        by_guest.setdefault(move.guest, []).append(index)
+    for form in ordered_forms(problem.forms):
+        _rule_edges(problem, form, moves, by_guest, after)
+    for steps in by_guest.values():
+        for earlier, later in pairwise(steps):
+            after[later].add(earlier)
     return _reduced(after)
 
 
@@ -63,9 +64,14 @@ def _take(tokens: list[tuple[int, int]], amount: int) -> set[int]:
     return waits_for
 
 
-def _rule_edges(problem: Problem, form: OrderedForm, moves: Sequence[Move], after: list[set[int]]) -> None:
-    members = set(form.guests)
-    steps = [index for index, move in enumerate(moves) if move.guest in members]
+def _rule_edges(
+    problem: Problem,
+    form: OrderedForm,
+    moves: Sequence[Move],
+    by_guest: Mapping[str, Sequence[int]],
+    after: list[set[int]],
+) -> None:
+    steps = sorted(index for guest in set(form.guests) for index in by_guest.get(guest, ()))
     if len(steps) < 2:
         return
     where = {guest: problem.snapshot.guest_by_id[guest].host for guest in form.guests}
@@ -73,9 +79,7 @@ def _rule_edges(problem: Problem, form: OrderedForm, moves: Sequence[Move], afte
         if all(moves[index].target in form.hosts for index in steps):
             return
     elif isinstance(form, AtLeastCells):
-        stays = {
-            form.cell_of_host[host] for guest, host in where.items() if all(moves[i].guest != guest for i in steps)
-        }
+        stays = {form.cell_of_host[host] for guest, host in where.items() if guest not in by_guest}
         start = {form.cell_of_host[host] for host in where.values()}
         if len(stays) >= min(form.at_least, len(start)):
             return
@@ -89,19 +93,14 @@ def _cell_edges(
     form: ApartInCells, where: Mapping[str, str], moves: Sequence[Move], steps: Sequence[int], after: list[set[int]]
 ) -> bool:
     """Hand on places in cells, each for one guest or as many as at the start. False: the sequence needs more."""
-    places: dict[str, list[tuple[int, int]]] = {cell: [] for cell in form.cell_of_host.values()}
-    held: dict[str, int] = {}
-    for host in where.values():
-        cell = form.cell_of_host[host]
-        held[cell] = held.get(cell, 0) + 1
-    for cell, tokens in places.items():
-        if held.get(cell, 0) == 0:
-            tokens.append((-1, 1))
+    places: dict[str, list[tuple[int, int]]] = {form.cell_of_host[host]: [] for host in where.values()}
     edges: list[tuple[int, int]] = []
     for index in steps:
         source, target = (form.cell_of_host[host] for host in (moves[index].source, moves[index].target))
         if source == target:
             continue
+        # A cell that held none at the start has one place.
+        places.setdefault(target, [(-1, 1)])
         if not places[target]:
             return False
         edges.extend((index, earlier) for earlier in _take(places[target], 1))

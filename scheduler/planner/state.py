@@ -93,6 +93,10 @@ class RuleCounts:
                 return False
         return True
 
+    def tied_to(self, guest: str) -> frozenset[str]:
+        """Return the other guests whose moves can change what is allowed to this one."""
+        return frozenset(one for form, _ in self._forms.get(guest, ()) for one in form.guests) - {guest}
+
     def apply(self, move: Move) -> None:
         """Carry a move out."""
         self._where[move.guest] = move.target

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from cluster.config.settings import MigrationSettings
 from cluster.migration.estimate import estimate_migration, link_mbit_s
 from cluster.plan import Migrate, Sleep, Step
 from cluster.problem import Problem
 from scheduler.planner.edges import order_edges
-from scheduler.planner.reasons import reason_of
+from scheduler.planner.reasons import Reasons
 from scheduler.planner.state import Move
 
 
@@ -17,18 +17,17 @@ def build_steps(
     problem: Problem,
     moves: Sequence[Move],
     asleep: Sequence[str],
-    value: Callable[[Mapping[str, str]], float],
+    values: Sequence[float],
     settings: MigrationSettings,
     saves_watts: Mapping[str, float],
 ) -> tuple[Step, ...]:
-    """Return the steps in an order that their `after` edges allow; `value` of a placement is what the plan lowers."""
+    """Return the steps in an order that their `after` edges allow.
+
+    `values` are what the plan lowers: at the start and after each of the moves.
+    """
     snapshot = problem.snapshot
-    placement = {guest.id: guest.host for guest in snapshot.guests}
-    final = {**placement, **{move.guest: move.target for move in moves}}
-    values = [value(placement)]
-    for move in moves:
-        placement[move.guest] = move.target
-        values.append(value(placement))
+    start = {guest.id: guest.host for guest in snapshot.guests}
+    reasons = Reasons(problem, {**start, **{move.guest: move.target for move in moves}})
     whole = values[0] - values[-1]
     edges = order_edges(problem, moves)
     steps: list[Step] = []
@@ -42,7 +41,7 @@ def build_steps(
                 guest=guest.id,
                 source=move.source,
                 target=move.target,
-                reason=reason_of(move, problem, final),
+                reason=reasons.of(move),
                 estimate=estimate_migration(guest, mbit_s, settings.estimate_dirty_mib_s),
                 guest_name=guest.name,
                 after=tuple(f"s{earlier + 1}" for earlier in edges[index]),

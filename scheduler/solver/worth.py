@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from cluster.problem import Problem
-from scheduler.solver.evaluate import Counts, Value, count, evaluate, occupied, why_not_valid
+from scheduler.solver.evaluate import TIERS, Counts, Value, count, evaluate, occupied, why_not_valid
 from scheduler.solver.forms import Index
 from scheduler.solver.links import Links
 from scheduler.solver.lower import Case, lower_problem
@@ -57,6 +59,26 @@ class Objective:
     def floats(self, placement: Mapping[str, str]) -> dict[str, float]:
         """Return the tiers of a plan by name, as `tier_floats` has them."""
         return tier_floats(self._case, self(placement))
+
+    def along(self, moves: Sequence[tuple[str, str]], tier: str) -> list[float]:
+        """Return a tier of a plan, by name, at the start and after each of the moves (guest, host), one by one.
+
+        Sleeping hosts are those put to sleep one by one as they become empty.
+        """
+        # Late: only plans with moves need the compiled search.
+        from scheduler.solver.kernels.follow import follow
+        from scheduler.solver.kernels.state import make_state
+        from scheduler.solver.kernels.tables import make_tables
+
+        case = self._case
+        tables = make_tables(case.instance)
+        state = make_state(tables, case.instance.home)
+        totals = np.zeros((len(moves) + 1, TIERS), dtype=np.int64)
+        totals[0] = state.totals[:TIERS]
+        guests = np.array([case.guest_index[guest] for guest, _ in moves], dtype=np.int64)
+        seats = np.array([case.host_index[host] for _, host in moves], dtype=np.int64)
+        follow(tables, state, guests, seats, totals[1:].reshape(-1))
+        return [tier_floats(case, Value(*row))[tier] for row in totals.tolist()]
 
     def _count(self, place: Index) -> Counts:
         self._counts = self._links.recount(self._counts, self._place, place)

@@ -60,7 +60,10 @@ BAD = [
     ("[scheduler]\ninterval_s = 1979-05-27", "scheduler.interval_s: found 1979-05-27; allowed: a number above 0"),
     ("[scheduler]\nwork_limit = 'non'", 'scheduler.work_limit: found "non"; allowed: "none"; did you mean "none"?'),
     ("[scheduler]\nwork_limit = -1", "scheduler.work_limit: found -1; allowed: a number above 0"),
-    ("[scheduler]\nengine = 'dusk://h:1'", 'scheduler.engine: found "dusk://h:1"; allowed: "local" or "dask://HOST:PORT"'),
+    (
+        "[scheduler]\nengine = 'dusk://h:1'",
+        'scheduler.engine: found "dusk://h:1"; allowed: "local" or "dask://HOST:PORT"',
+    ),
     ("[scheduler]\nengine = 'dask://h'", 'scheduler.engine: found "dask://h"; allowed: "local" or "dask://HOST:PORT"'),
     ("[scheduler]\nengine = 'dask://:1'", 'scheduler.engine: found "dask://:1"; allowed: "local" or '),
     ("[scheduler]\nengine = 'dask://h:99999'", 'scheduler.engine: found "dask://h:99999"; allowed: "local" or '),
