@@ -7,7 +7,7 @@ many arrays of a state at every call made the search forty times slower.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from numba import config, njit
 
@@ -37,14 +37,21 @@ def example(kind: type, make: Callable[[Any], object]) -> None:
 def entry(function: Function) -> Function:
     """Return the function compiled at its first call and kept; no fast maths, so that figures repeat.
 
+    For Python to call: compiled code may not, since kept code cannot be compiled into other.
+
     Each argument is of one type for good, which its annotation tells (see `example`). What is compiled into it,
     constants too, stands in modules of this package or in such as import it: of others an edit is not noticed.
     """
     dispatcher = njit(nogil=True, _nrt=False)(function)
     if not config.DISABLE_JIT:
         dispatcher._cache = KeptCode(function)
+        dispatcher.get_call_template = _refuse
         entries.append(dispatcher)
     return cast(Function, dispatcher)
+
+
+def _refuse(*_: object) -> NoReturn:
+    raise TypeError("compiled code calls a function that is an `entry`: give it a `compiled` one for both to call")
 
 
 def compiled(function: Function) -> Function:

@@ -135,10 +135,16 @@ def _without_bitcode(library: tuple[str, str, Any]) -> tuple[str, str, Any]:
         return library
     machine_code, bitcode = data
     module = llvmlite.binding.parse_bitcode(bitcode)
-    functions = (f'define void @"{one.name}"() {{ unreachable }}' for one in module.functions if not one.is_declaration)
-    figures = (f'@"{one.name}" = global i8 0' for one in module.global_variables if not one.is_declaration)
+    functions = (f'define void @"{one.name}"() {{ unreachable }}' for one in module.functions if _is_seen(one))
+    figures = (f'@"{one.name}" = global i8 0' for one in module.global_variables if _is_seen(one))
     names = llvmlite.binding.parse_assembly("\n".join((*functions, *figures)))
     return name, kind, (machine_code, names.as_bitcode())
+
+
+def _is_seen(one: Any) -> bool:
+    """Whether a module defines a name for others: those for itself clash where it is linked into two of them."""
+    inside = (llvmlite.binding.Linkage.internal, llvmlite.binding.Linkage.private)
+    return not one.is_declaration and one.linkage not in inside
 
 
 def _write(path: Path, content: bytes) -> bool:
