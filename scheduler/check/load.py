@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
@@ -17,32 +17,34 @@ FIXED_RESOURCES = ("memory", "vcpus", "huge pages", "local disk")
 """Resources that a guest takes by its definition; use of the others drifts by itself."""
 
 
+_DEMAND: Mapping[str, Callable[[Guest], int]] = {
+    "cpu": lambda guest: guest.usage.cpu_millicores or 0,
+    "memory": lambda guest: guest.memory_mib + guest.overhead_mib,
+    "vcpus": lambda guest: guest.vcpus,
+    "network": lambda guest: ceil(guest.usage.net_mbit_s or 0),
+    "disk": lambda guest: ceil(guest.usage.disk_mib_s or 0),
+    "huge pages": lambda guest: guest.hugepages_mib,
+    "local disk": lambda guest: guest.local_disk_mib,
+}
+_ROOM: Mapping[str, Callable[[Host], Fraction | int | None]] = {
+    "cpu": lambda host: host.cpu_millicores - host.reserved.cpu_millicores,
+    "memory": lambda host: host.memory_mib - host.reserved.memory_mib,
+    "vcpus": lambda host: Fraction(host.cpu_millicores - host.reserved.cpu_millicores, 1000),
+    "network": lambda host: None if host.net_mbit_s is None else floor(host.net_mbit_s),
+    "disk": lambda host: None if host.disk_mib_s is None else floor(host.disk_mib_s),
+    "huge pages": lambda host: host.hugepages_mib,
+    "local disk": lambda host: host.local_disk_mib,
+}
+
+
 def demand_of(guest: Guest, resource: str) -> int:
     """Return a guest's demand; unknown use is not planned and counts as nothing."""
-    return {
-        "cpu": guest.usage.cpu_millicores or 0,
-        "memory": guest.memory_mib + guest.overhead_mib,
-        "vcpus": guest.vcpus,
-        "network": ceil(guest.usage.net_mbit_s or 0),
-        "disk": ceil(guest.usage.disk_mib_s or 0),
-        "huge pages": guest.hugepages_mib,
-        "local disk": guest.local_disk_mib,
-    }[resource]
+    return _DEMAND[resource](guest)
 
 
 def room_of(host: Host, resource: str) -> Fraction | None:
     """Return capacity less what is reserved (virtual CPUs: cores), or `None` where nothing limits it."""
-    cpu = host.cpu_millicores - host.reserved.cpu_millicores
-    whole: dict[str, Fraction | int | float | None] = {
-        "cpu": cpu,
-        "memory": host.memory_mib - host.reserved.memory_mib,
-        "vcpus": Fraction(cpu, 1000),
-        "network": None if host.net_mbit_s is None else floor(host.net_mbit_s),
-        "disk": None if host.disk_mib_s is None else floor(host.disk_mib_s),
-        "huge pages": host.hugepages_mib,
-        "local disk": host.local_disk_mib,
-    }
-    found = whole[resource]
+    found = _ROOM[resource](host)
     return None if found is None else max(Fraction(0), Fraction(found))
 
 
@@ -62,7 +64,7 @@ def most_of(host: Host, resource: str, limits: Limits) -> int | None:
 
 def use_of(guests: Iterable[Guest], resource: str) -> int:
     """Return the demand of some guests together."""
-    return sum(demand_of(guest, resource) for guest in guests)
+    return sum(map(_DEMAND[resource], guests))
 
 
 def guests_on(snapshot: Snapshot, placement: Mapping[str, str]) -> dict[str, list[Guest]]:
