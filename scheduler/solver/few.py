@@ -11,7 +11,7 @@ import numpy as np
 
 from scheduler.solver.forms import Ints
 from scheduler.solver.instance import Instance
-from scheduler.solver.kernels.capped import Few, anneal_few, back_to_kept, keep, make_few, sample_few, send_home
+from scheduler.solver.kernels.capped import Few, anneal_few, back_to_kept, keep_first, make_few, sample_few, send_home
 from scheduler.solver.kernels.state import GOAL, MIB, MOVES
 from scheduler.solver.kernels.steepest import descend, look_at, make_entries
 from scheduler.solver.kernels.tables import Tables
@@ -60,7 +60,7 @@ def use_few_moves(local: Local, meter: Meter, share: float = 1.0) -> int | None:
     price = PRICE * gained / moved if ceiling is not None and gained > 0 and moved > 0 else 0.0
     most = int(local.instance.mib.sum()) if ceiling is None else ceiling
     few = make_few(local.tables, most, price)
-    keep(local.state, few)
+    keep_first(local.state, few)
     _anneal(local, few, meter, until)
     back_to_kept(local.tables, local.state, few)
     send_home(local.tables, local.state)

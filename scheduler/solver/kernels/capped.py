@@ -96,6 +96,12 @@ example(Few, lambda tables: make_few(tables, 0, 0.0))
 
 
 @entry
+def keep_first(state: State, few: Few) -> None:
+    """Keep the placement as the best met, whatever was kept before."""
+    keep(state, few)
+
+
+@compiled
 def keep(state: State, few: Few) -> None:
     """Keep the placement as the best met."""
     moves = state.totals[MOVES]

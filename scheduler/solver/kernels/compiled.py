@@ -7,6 +7,7 @@ many arrays of a state at every call made the search forty times slower.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn, TypeVar, cast
 
 from numba import config, njit
@@ -45,13 +46,13 @@ def entry(function: Function) -> Function:
     dispatcher = njit(nogil=True, _nrt=False)(function)
     if not config.DISABLE_JIT:
         dispatcher._cache = KeptCode(function)
-        dispatcher.get_call_template = _refuse
+        dispatcher.get_call_template = partial(_refuse, function.__qualname__)
         entries.append(dispatcher)
     return cast(Function, dispatcher)
 
 
-def _refuse(*_: object) -> NoReturn:
-    raise TypeError("compiled code calls a function that is an `entry`: give it a `compiled` one for both to call")
+def _refuse(name: str, *_: object) -> NoReturn:
+    raise TypeError(f"compiled code calls {name}, which is an `entry`: give it a `compiled` one for both to call")
 
 
 def compiled(function: Function) -> Function:

@@ -358,7 +358,7 @@ def move_all(tables: Tables, state: State, place: Ints) -> None:
         state.trail_length[0] = 0
 
 
-@entry
+@compiled
 def take_back(tables: Tables, state: State, length: int) -> None:
     """Undo the moves on the trail down to `length`."""
     while state.trail_length[0] > length:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scheduler.solver.evaluate import evaluate, why_not_valid
 from scheduler.solver.forms import Index
 from scheduler.solver.instance import Instance
-from scheduler.solver.kernels.capped import Few, anneal_few, back_to_kept, keep, make_few, sample_few, send_home
+from scheduler.solver.kernels.capped import Few, anneal_few, back_to_kept, keep_first, make_few, sample_few, send_home
 from scheduler.solver.kernels.state import MIB, State
 from scheduler.solver.kernels.steepest import descend, look_at, make_entries
 from scheduler.solver.kernels.tables import Tables
@@ -51,7 +51,7 @@ def walked(instance: Instance, seed: int, steps: int = 60) -> tuple[Tables, Stat
     """A walk from hot to cold, with a ceiling of half of the memory and a price that is steered."""
     tables, state = started(instance, seed)
     few = make_few(tables, int(instance.mib.sum()) // 2, 3.0)
-    keep(state, few)
+    keep_first(state, few)
     sample_few(tables, state, few, np.zeros(4, dtype=np.int64))
     for temperature in (HOT, 100.0, 1.0, COLD):
         anneal_few(tables, state, few, steps, temperature, True)

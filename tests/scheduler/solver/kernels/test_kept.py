@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from numba import njit
 
+from scheduler.solver.kernels.compiled import entry
 from scheduler.solver.kernels.kept import SOLVER, KeptCode, _source, digest_of, folders, sources_of, trusted
 
 
@@ -123,3 +124,18 @@ def test_the_folders_are_the_installations_and_then_the_users() -> None:
     assert folders(prefix, user | {"CACHE_DIRECTORY": "/var/cache/trimtab:/b"}) == (shared, Path("/var/cache/trimtab"))
     assert folders(prefix, user | {"NUMBA_CACHE_DIR": "/n"}) == (Path("/n/trimtab"),)
     assert folders(prefix, {}) == (shared,)
+
+
+def test_compiled_code_cannot_call_what_python_calls() -> None:
+    """Kept code comes without what would be compiled into the caller: better refused than wrong."""
+
+    @entry
+    def inner(a: int) -> int:
+        return a + 1
+
+    @entry
+    def outer(a: int) -> int:
+        return inner(a) + 1
+
+    with pytest.raises(TypeError, match="inner, which is an `entry`: give it a `compiled` one"):
+        outer(1)
