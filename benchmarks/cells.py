@@ -7,14 +7,17 @@ Prints for each way what is left of the imbalance (RMS), moves, GiB, and seconds
 from __future__ import annotations
 
 import argparse
+import importlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from benchmarks.generate import generate
 from cluster.clock import SystemClock
 from policies.registry import make_problem
-from scheduler.solver.cells.engine import DASK, LOCAL
+from scheduler.solver.cells.choose import LOCAL
+from scheduler.solver.cells.engine import DASK
 from scheduler.solver.cells.run import solve_in_cells
 from scheduler.solver.instance import Instance
 from scheduler.solver.local import search_locally
@@ -27,9 +30,9 @@ from scheduler.solver.solve import search_of
 @contextmanager
 def dask_cluster(workers: int) -> Iterator[str]:
     """Run a Dask scheduler and worker processes on the loopback for as long as the block lasts; yield its address."""
-    from distributed import LocalCluster
-
-    with LocalCluster(
+    # Without types of its own that strict checking takes.
+    distributed: Any = importlib.import_module("distributed")
+    with distributed.LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
         processes=True,

@@ -86,6 +86,7 @@ def run(search: Search, meter: Meter) -> None:
     instance = search.instance
     if _done(search, meter):
         return
+    from scheduler.solver.cells.choose import in_cells
     from scheduler.solver.exchange.run import exchange
     from scheduler.solver.local import search_locally
     from scheduler.solver.packing import applies, pack
@@ -96,6 +97,11 @@ def run(search: Search, meter: Meter) -> None:
             return
     exchange(search, meter)
     if _done(search, meter):
+        return
+    if in_cells(instance, meter.budget):
+        from scheduler.solver.cells.run import solve_in_cells
+
+        solve_in_cells(search, meter)
         return
     capped = search_locally(search, meter, _local_share(instance))
     if _done(search, meter) or (capped and instance.choices > MOST_BOOLEANS) or not _worth_importing(search, meter):

@@ -19,12 +19,12 @@ from types import TracebackType
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from cluster.errors import InputError, UnreachableError
+from scheduler.solver.cells.choose import LOCAL
 from scheduler.solver.cells.task import heed, ready
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LOCAL = "local"
 DASK = "dask://"
 CONNECT_S = 5.0
 GRACE_S = 0.2

@@ -25,8 +25,6 @@ from scheduler.solver.local import Local
 from scheduler.solver.meter import Meter
 from scheduler.solver.search import Search
 
-FROM_HOSTS = 2000
-"""Below this, cells gain nothing that starting their workers does not cost."""
 HOSTS_PER_CELL = 1000
 MOST_TRIES = 3
 """A cell that this many workers were lost with is searched here."""
