@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 FEW = 6.0
 """Guests a host up to which patterns are few enough to be generated."""
-EXACT, AT_ONCE = 3.5, 2.0
-"""Guests a host up to which exact pricing is quick, and so quick that it comes first."""
 PROBE, FIRST_CLOSING, GENERATING, DIVING = 0.02, 0.25, 0.55, 0.8
 """When these end, in parts of the budget."""
 FIRST_TRIES = 3
-ROUNDS, LEAST_GAIN = 30, 0.02
+ROUNDS, LEAST_GAIN = 10, 0.02
 """Generating ends when so many rounds lower the linear program by less than this, in dearest hosts."""
 DIVE_ROUNDS = 3
 DIVE_STEPS = (5, 24)
 DIVE_NOISE = 0.4
 WARM = 0.02
 """Temperature that closing starts from after a dive, in mean relative sizes of a guest."""
+CHOOSING, DIVES_A_CHOICE = 0.05, 4
+"""Part of what is left that choosing whole patterns may take, and after how many dives it is tried again."""
 LEAST_LEFT_S = 0.3
 """With less than this left ortools is not even imported."""
 MANY = 1 << 30
@@ -78,21 +78,19 @@ class _ByPatterns:
         self._generation = generation
         self._classes = generation.classes
         self._random = np.random.default_rng(meter.budget.seed)
-        guests, hosts = len(search.instance.movable), self._hosts()
         self._generating = 0.0
-        self._exact = guests < EXACT * hosts
-        self._at_once = guests < AT_ONCE * hosts
         self._place = search.place
 
     def run(self) -> None:
         """Probe, close, generate, dive; then go on diving and closing."""
         generation = self._generation
         began = self._meter.left
-        generation.run(self._at(PROBE), MANY, self._at_once)
+        generation.run(self._at(PROBE), MANY)
         self._generating = began - self._meter.left
         if not generation.proven and not self._done():
             self._close(self._at(FIRST_CLOSING), FIRST_TRIES)
         self._generate(self._at(GENERATING))
+        self._choose()
         self._dive_and_close()
 
     def _at(self, part: float) -> float:
@@ -104,9 +102,6 @@ class _ByPatterns:
     def _done(self) -> bool:
         return self._over(self._until) or self._search.bounds[GOAL] >= self._search.value[GOAL]
 
-    def _hosts(self) -> int:
-        return max(1, len(np.unique(self._search.instance.host_of(self._search.place)[self._search.instance.movable])))
-
     def _reached(self) -> bool:
         """Whether the incumbent's hosts cost no more than whole ones can that cost what the linear program does."""
         reach = self._generation.reach
@@ -117,7 +112,7 @@ class _ByPatterns:
         generation, before, began = self._generation, float("inf"), self._meter.left
         generation.relaxation.add_placement(self._search.place)
         while not self._done() and not generation.proven and not self._over(until):
-            rounds = generation.run(until, ROUNDS, self._exact)
+            rounds = generation.run(until, ROUNDS)
             value = generation.relaxation.value
             if rounds < ROUNDS or before - value < LEAST_GAIN:
                 break
@@ -127,9 +122,27 @@ class _ByPatterns:
     def _prove(self) -> None:
         """Generate to the end, as long as the incumbent cannot be better than the linear program."""
         while self._reached() and not self._done():
-            rounds = self._generation.run(self._until, ROUNDS, True, MANY)
+            rounds = self._generation.run(self._until, ROUNDS, MANY)
             if not rounds or self._generation.settled:
                 return
+
+    def _choose(self) -> None:
+        """Choose whole patterns among those known for one grain less than the incumbent's cost, where they are few."""
+        from scheduler.solver.packing.choose import choose
+
+        if self._done() or self._reached() or not self._generation.settled:
+            return
+        meter = self._meter
+        most = self._classes.cost_of(self._search.place) - self._classes.grain
+        left = CHOOSING * (meter.left - self._until)
+        if meter.budget.work_limit is None:
+            used = choose(self._generation, most, left, 0.0)
+        else:
+            used = choose(self._generation, most, None, left)
+            # The solver does not tell what it took.
+            meter.work(left)
+        if used is not None:
+            self._take(used)
 
     def _dive_and_close(self) -> None:
         """Dive, each time after the first with some noise, close hosts from what it gives, generate some more."""
@@ -141,7 +154,7 @@ class _ByPatterns:
             until = self._until if dives else min(began, self._at(DIVING))
             noise = DIVE_NOISE if dives else 0.0
             over, stop = partial(self._over, until), partial(self._over, self._until)
-            used = dive(generation, part, DIVE_ROUNDS, over, stop, noise, self._random)
+            used = dive(generation, part, DIVE_ROUNDS, until, over, stop, noise, self._random)
             generation.relaxation.free()
             better = self._take(used)
             spent = began - meter.left
@@ -149,13 +162,15 @@ class _ByPatterns:
             if self._done() or self._reached():
                 break
             last = meter.left - self._until < 2.2 * spent
-            if dives == 1 or better or last or dives % 4 == 0:
+            if dives == 1 or better or last or dives % DIVES_A_CHOICE == 0:
                 self._close(self._until if last else meter.left - max(spent, 0.05 * whole), MANY, WARM)
             if self._done() or last:
                 break
             generation.relaxation.add_placement(self._place)
             if not generation.proven:
-                generation.run(max(self._until, meter.left - spent), ROUNDS // 2, self._exact)
+                generation.run(max(self._until, meter.left - spent), ROUNDS)
+            elif dives % DIVES_A_CHOICE == 0 and generation.relaxation.solve():
+                self._choose()
         self._prove()
         self._close(self._until, MANY, WARM)
 

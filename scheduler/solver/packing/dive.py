@@ -21,6 +21,7 @@ def dive(
     generation: Generation,
     part: float,
     rounds: int,
+    until: float,
     over: Callable[[], bool],
     stop: Callable[[], bool],
     noise: float,
@@ -38,7 +39,7 @@ def dive(
         for turn in range(rounds if not over() else 1):
             if not relaxation.solve():
                 return _of(generation, fixed)
-            if turn == rounds - 1 or over() or not generation.price(relaxation.price, still=~covered):
+            if turn == rounds - 1 or over() or not generation.search(until, ~covered):
                 break
         use = relaxation.use
         new = patterns.holds & ~covered
