@@ -1,0 +1,118 @@
+"""One walk of the elastic search: a state annealed under pressure that is steered so that few hosts lack something.
+
+The price of a unit over capacity follows how many hosts lack the resource: it rises while they are more than wanted
+and falls while they are fewer, so that no figure of an instance has to be guessed. A lack costs as if it was larger by
+a part of the average demand: else hosts stay a little over capacity for next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.solver.forms import Index, Ints
+from scheduler.solver.kernels.elastic import anneal_elastic, sample_rises
+from scheduler.solver.kernels.pressure import (
+    BEST_GOAL,
+    SINCE,
+    Elastic,
+    find_room,
+    make_pressure,
+)
+from scheduler.solver.kernels.state import make_state, move_all
+from scheduler.solver.kernels.tables import Tables
+
+SLICE_STEPS = 10_000
+SWAPS, CHAINS, HOMES = 500, 200, 100
+"""Of 1024 proposals, the swaps and the chains; of shifts, those that go home."""
+FLOOR = 0.04
+"""What a lack is reckoned to be larger than it is, in average demands of the resource."""
+FIRST, LEAST, MOST = 0.1, 0.01, 1000.0
+"""Price of a unit of lack at first, and its bounds, in what the unit costs over a soft limit."""
+GAIN, MOST_SHORT = 0.005, 3.0
+"""How much the logarithm of a price rises a slice for each host lacking more than wanted, and for so many at most."""
+WANTED, LOOSE, POWER = 0.1, 0.08, 3.0
+"""Hosts wanted to lack a resource: at the end, at the start as a part of all, and the power of the time between."""
+SAMPLES = 4096
+
+
+class Walk:
+    """A state, its pressure, and the best placement met. `unit` float64[resources] is the scale of prices."""
+
+    def __init__(self, tables: Tables, elastic: Elastic, place: Index, seed: int) -> None:
+        self.tables, self.elastic = tables, elastic
+        self.state = make_state(tables, place, seed)
+        self.pressure = make_pressure(elastic, self.state)
+        self.unit = price_units(elastic)
+        self.floor: NDArray[np.float64] = FLOOR * elastic.demand.mean(axis=0)
+        self.price = FIRST * self.unit
+        self.steps = 0
+
+    @property
+    def best(self) -> Ints:
+        """The cheapest valid placement met."""
+        return self.pressure.best
+
+    @property
+    def best_goal(self) -> int:
+        """Its goal."""
+        return int(self.pressure.figures[BEST_GOAL])
+
+    def go_to(self, place: Ints) -> None:
+        """Go on from another valid placement."""
+        move_all(self.tables, self.state, place)
+        # What has moved since the best cannot be told from the trail any more.
+        self.pressure.figures[SINCE] = -1
+
+    def rises(self) -> NDArray[np.float64]:
+        """Return what shifts drawn by chance raise the goal by, those above 0 in rising order; capacity is left out."""
+        rises = np.zeros(SAMPLES, dtype=np.int64)
+        found = sample_rises(self.tables, self.elastic, self.state, self.pressure, rises)
+        return np.sort(rises[:found]).astype(np.float64)
+
+    def anneal(self, progress: Callable[[int], float], hot: float, cold: float, loose: float = LOOSE) -> None:
+        """Anneal from temperature `hot` to `cold` until `progress`, told of the steps made, returns 1."""
+        hosts, done = len(self.elastic.targets), progress(0)
+        while done < 1.0:
+            self._press(WANTED + max(0.0, loose * hosts - WANTED) * (1.0 - done) ** POWER)
+            temperature = hot * (cold / hot) ** done
+            self._slice(temperature, strict=False)
+            done = progress(SLICE_STEPS)
+
+    def _press(self, wanted: float) -> None:
+        """Set prices of lacks for the next slice; `wanted` hosts should lack each resource."""
+        pressure = self.pressure
+        short = np.minimum(pressure.short - wanted, MOST_SHORT)
+        self.price = np.clip(self.price * np.exp(GAIN * short), LEAST * self.unit, MOST * self.unit)
+        pressure.unit_price[:] = self.price + 1
+        pressure.each[:] = self.price * self.floor
+        find_room(self.elastic, self.state, pressure)
+
+    def _slice(self, temperature: float, strict: bool) -> None:
+        anneal_elastic(
+            self.tables,
+            self.elastic,
+            self.state,
+            self.pressure,
+            SLICE_STEPS,
+            temperature,
+            SWAPS,
+            CHAINS,
+            HOMES,
+            strict,
+        )
+        self.steps += SLICE_STEPS
+
+
+def price_units(elastic: Elastic) -> NDArray[np.float64]:
+    """Return what a unit over capacity is worth, float64[resources], as scale.
+
+    The weight of the soft limit, or as much as makes an equal share of capacity cost the same as of the others.
+    """
+    room = np.maximum(1.0, np.minimum(elastic.cap, elastic.demand.sum(axis=0)).mean(axis=0))
+    weight = elastic.soft_weight.astype(np.float64)
+    alike = float((weight * room).mean()) / room
+    scale: NDArray[np.float64] = np.maximum(np.maximum(weight, alike), 1.0)
+    return scale

@@ -1,0 +1,111 @@
+"""What holds for the elastic search: exact figures through states over capacity, and a valid best that only improves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from cluster.clock import SystemClock
+from scheduler.solver.elastic.search import search_elastic, side_by_side, suits
+from scheduler.solver.elastic.walk import Walk
+from scheduler.solver.evaluate import BROKEN, GOAL, HARD, evaluate, why_not_valid
+from scheduler.solver.instance import Instance
+from scheduler.solver.kernels.pressure import LACKING, make_elastic
+from scheduler.solver.kernels.tables import make_tables
+from scheduler.solver.meter import Budget, Meter
+from scheduler.solver.solve import search_of
+from tests.scheduler.solver.instances import random_instance
+
+
+def _suited(seed: int) -> Instance:
+    """A random instance that the search suits, what it does not know left out."""
+    drawn = random_instance(seed, 4, 6)
+    assume(drawn.modes == 1 and drawn.outside < 0 and len(drawn.movable))
+    goal = replace(drawn.goal, sleep=None, left=np.zeros_like(drawn.goal.left))
+    instance = replace(
+        drawn,
+        goal=goal,
+        limit=drawn.cap,
+        headroom=drawn.cap,
+        move_caps=(),
+        max_moves=len(drawn.movable),
+        max_mib=int(drawn.mib.sum()),
+    )
+    assume(suits(instance))
+    return instance
+
+
+def _meter(work: float) -> Meter:
+    return Meter(Budget(work_limit=work), SystemClock(), None)
+
+
+def _steps(many: int) -> Callable[[int], float]:
+    left = [many]
+
+    def progress(steps: int) -> float:
+        left[0] -= steps
+        return 1 - max(0, left[0]) / many
+
+    return progress
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 1000), st.sampled_from([1.0, 1e3, 1e9]))
+def test_figures_stay_exact_over_capacity(seed: int, other: int, hot: float) -> None:
+    """Figures, room and what is short equal those of the reference after a walk; the best is valid and no worse."""
+    instance = _suited(seed)
+    tables = make_tables(instance)
+    walk = Walk(tables, make_elastic(tables), instance.home, other)
+    start = evaluate(instance, instance.home)
+    walk.anneal(_steps(20_000), hot, 1.0)
+    value = evaluate(instance, walk.state.place)
+    # Overload is no figure of the walk: here it is what is short.
+    assert walk.state.totals[[HARD, BROKEN, GOAL]].tolist() == [value.hard, value.broken, value.goal]
+    room = instance.cap - instance.use(walk.state.place)
+    held = instance.use_while_moving(walk.state.place)[:, instance.transient]
+    room[:, instance.transient] = instance.cap[:, instance.transient] - held
+    assert (walk.pressure.room == room).all()
+    assert walk.pressure.figures[LACKING] == (room < 0).sum()
+    assert why_not_valid(instance, walk.best) is None
+    assert evaluate(instance, walk.best).goal == walk.best_goal <= start.goal
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32 - 1))
+def test_the_incumbent_is_valid_and_never_worse(seed: int) -> None:
+    """What the search leaves keeps to every constraint and its value is at most that of the start."""
+    search = search_of(_suited(seed))
+    search_elastic(search, _meter(0.003))
+    assert why_not_valid(search.instance, search.place) is None
+    assert search.value == evaluate(search.instance, search.place) <= search.start
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32 - 1))
+def test_a_work_limit_makes_it_repeatable(seed: int) -> None:
+    """The same seed and work limit give the same placement."""
+    instance = _suited(seed)
+    first, second = search_of(instance), search_of(instance)
+    for search in (first, second):
+        search_elastic(search, _meter(0.004))
+    assert (first.place == second.place).all()
+
+
+def test_what_a_thread_raises_is_raised() -> None:
+    """An error in one of the parts side by side is not lost, and the other parts end first."""
+    done = []
+
+    def fails() -> None:
+        raise ValueError("lost")
+
+    try:
+        side_by_side([fails, lambda: done.append(1)])
+    except ValueError as error:
+        assert str(error) == "lost"
+        assert done == [1]
+    else:
+        raise AssertionError("nothing was raised")
