@@ -55,7 +55,7 @@ def solve(
     run(search, meter)
     search.put_in_order()
     blamed: tuple[str, ...] = ()
-    if search.value.hard and case.instance.choices <= MOST_BOOLEANS:
+    if search.value.hard:
         from scheduler.solver.blame import blame
 
         blamed = blame(problem, meter)

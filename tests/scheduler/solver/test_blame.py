@@ -11,7 +11,7 @@ from cluster.clock import SystemClock
 from cluster.guest import Guest
 from cluster.host import Host
 from cluster.plan import Status
-from cluster.rules import Affinity, AntiAffinity, Enforcement, Forbid, GroupMoveLimit, Pin, Rule, Spread
+from cluster.rules import Affinity, AntiAffinity, Enforcement, Forbid, GroupMoveLimit, Near, Pin, Rule, Spread
 from policies.registry import make_problem
 from scheduler.solver.blame import blame
 from scheduler.solver.meter import Meter
@@ -88,6 +88,31 @@ CONFLICTS: dict[str, tuple[Sequence[Host], Sequence[Guest], Sequence[Rule], tupl
         (Affinity(name="together", guests=these("g0", "g1"), enforcement=HARD),),
         ("affinity:together", "limits"),
     ),
+    "near a guest that is pinned where there is no room": (
+        (host("a", domains={"rack": "r1"}), host("b", labels={"rack": "r2"}, gib=6)),
+        (guest("g0", "a"), guest("g1", "b", movable=False)),
+        (Near(name="beside", guests=these("g0"), to=these("g1"), domain="rack", enforcement=HARD),),
+        ("limits", "near:beside"),
+    ),
+    "near one guest and apart from its rack's other": (
+        (host("a", domains={"rack": "r1"}), host("b", labels={"rack": "r2"})),
+        (guest("g0", "a"), guest("g1", "b", movable=False), guest("g2", "b", movable=False)),
+        (
+            Near(name="beside", guests=these("g0"), to=these("g1"), domain="rack", enforcement=HARD),
+            AntiAffinity(name="apart", guests=these("g0", "g2"), domain="rack", enforcement=HARD),
+        ),
+        ("anti_affinity:apart", "near:beside"),
+    ),
+    "forbidden where its partner is pinned": (
+        (host("a"), host("b"), host("c")),
+        (guest("g0", "a"), guest("g1", "b")),
+        (
+            Affinity(name="together", guests=these("g0", "g1"), enforcement=HARD),
+            Pin(name="there", guests=these("g1"), hosts=these("b", "c"), enforcement=HARD),
+            Forbid(name="away", guests=these("g0"), hosts=these("b", "c"), enforcement=HARD),
+        ),
+        ("affinity:together", "forbid:away", "pin:there"),
+    ),
     "a group that may not move": (
         TWO,
         PAIR,
@@ -119,6 +144,17 @@ def test_cap_on_moves_is_blamed() -> None:
     rule = AntiAffinity(name="apart", guests=these("g0", "g1"), enforcement=HARD)
     proposal = solve(make_problem("balance", cluster(TWO, PAIR, [rule]), max_moves=0), Budget(work_limit=5.0))
     assert proposal.blamed == ("anti_affinity:apart", "max_moves")
+
+
+def test_a_conflict_is_named_in_a_large_cluster() -> None:
+    """With a thousand guests more, whose rules have nothing to do with it, the same set is named."""
+    hosts, guests, rules, blamed = CONFLICTS["two pins and anti-affinity"]
+    many = [host(f"h{number:03}") for number in range(100)]
+    others = [guest(f"x{number}", f"h{number % 100:03}", gib=1, cores=0.1) for number in range(1000)]
+    snapshot = cluster((*hosts, *many), (*guests, *others), (*rules, *BYSTANDERS))
+    proposal = solve(make_problem("balance", snapshot), Budget(time_limit_s=1.0))
+    assert proposal.status is Status.INFEASIBLE
+    assert proposal.blamed == blamed
 
 
 def test_hard_rule_that_can_hold_is_no_conflict() -> None:
