@@ -11,7 +11,7 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from ortools.sat.python import cp_model
 
-from scheduler.solver import solve as solve_module
+from scheduler.solver import layers
 from scheduler.solver.bounds.analytic import analytic
 from scheduler.solver.evaluate import TIERS, Value, count, evaluate, occupied, why_not_valid
 from scheduler.solver.forms import Bools, Index
@@ -58,7 +58,7 @@ def test_bounds_hold(instance: Instance) -> None:
 def test_parts_alone_stay_valid_and_within_bounds(instance: Instance) -> None:
     """Searched in parts only: the placement is valid, no worse than the start, and not under its bounds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(solve_module, "MOST_BOOLEANS", -1)
+        patch.setattr(layers, "MOST_BOOLEANS", -1)
         search = solve_instance(instance, Budget(work_limit=0.02))
     assert why_not_valid(instance, search.place, search.asleep) is None
     assert search.value == evaluate(instance, search.place, search.asleep)

@@ -13,7 +13,7 @@ from cluster.plan import Status
 from cluster.problem import Problem
 from cluster.rules import Enforcement, GroupMoveLimit
 from cluster.snapshot import Snapshot
-from scheduler.solver import solve as solve_module
+from scheduler.solver import layers
 from scheduler.solver.bounds.analytic import analytic
 from scheduler.solver.evaluate import evaluate, why_not_valid
 from scheduler.solver.lower import lower_problem
@@ -173,8 +173,8 @@ def test_larger_problems_stay_valid_in_every_layer(policy: str, data: st.DataObj
     instance = lower_problem(problem_of(policy, snapshot, level=level, max_moves=cap, reserve_hosts=1)).instance
     with pytest.MonkeyPatch.context() as patch:
         if data.draw(st.booleans()):
-            patch.setattr(solve_module, "MOST_BOOLEANS", 0)
-            patch.setattr(solve_module, "MOST_SQUARED_BOOLEANS", 0)
+            patch.setattr(layers, "MOST_BOOLEANS", 0)
+            patch.setattr(layers, "MOST_SQUARED_BOOLEANS", 0)
         search = solve_instance(instance, Budget(work_limit=0.2))
     assert why_not_valid(instance, search.place, search.asleep) is None
     assert search.value <= search.start

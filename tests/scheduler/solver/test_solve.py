@@ -15,7 +15,7 @@ from cluster.problem import Proposal
 from cluster.rules import Affinity, AntiAffinity, Enforcement, Forbid, GroupMoveLimit, Near, Pin, Rule, Spread
 from cluster.snapshot import Snapshot
 from policies.registry import make_problem
-from scheduler.solver import solve as solve_module
+from scheduler.solver import layers
 from scheduler.solver.evaluate import why_not_valid
 from scheduler.solver.lower import lower_problem
 from scheduler.solver.solve import Budget, solve
@@ -241,8 +241,8 @@ def test_nothing_known_of_an_empty_cluster_is_nothing_to_do() -> None:
 @pytest.mark.parametrize("policy", ["balance", "consolidate", "drain", "repair"])
 def test_parts_alone_give_valid_answers_within_the_deadline(policy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """At sizes beyond CP-SAT as a whole the answer is valid, better, and there in time."""
-    monkeypatch.setattr(solve_module, "MOST_BOOLEANS", 10)
-    monkeypatch.setattr(solve_module, "MOST_SQUARED_BOOLEANS", 10)
+    monkeypatch.setattr(layers, "MOST_BOOLEANS", 10)
+    monkeypatch.setattr(layers, "MOST_SQUARED_BOOLEANS", 10)
     snapshot = generate(12, 100, seed=3, rules=3)
     problem = make_problem(policy, snapshot, drained=["host-0000"] if policy == "drain" else ())
     proposal = solve(problem, Budget(time_limit_s=1.5))
