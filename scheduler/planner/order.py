@@ -81,10 +81,10 @@ class _Search:
         for move in sorted(begun, key=lambda move: (-self._fullness(move.source), move.guest)):
             if self._feasible(move):
                 return move
-        while (move := self._queue.first()) is not None:
-            if self._feasible(move):
-                return move
-            self._queue.block(move)
+        while (first := self._queue.first()) is not None:
+            if self._feasible(first):
+                return first
+            self._queue.block(first)
         return None
 
     def _fullness(self, host: str) -> float:
