@@ -16,13 +16,18 @@ from cluster.errors import TrimtabError
 
 @dataclass(frozen=True, slots=True)
 class PlanRun:
-    """Where the guests that move end, and what it took; `process_s` is the wall clock's, start of Python included."""
+    """Where the guests that move end, and what it took; `process_s` is the wall clock's, start of Python included.
+
+    `asleep` are the hosts put to sleep, `gap` is the plan's proven one.
+    """
 
     hosts: dict[str, str]
     process_s: float
     cpu_s: float
     solve_s: float
     status: str
+    asleep: frozenset[str] = frozenset()
+    gap: float = 0.0
 
     def time(self) -> str:
         """Return what it took, for a line of figures."""
@@ -40,7 +45,8 @@ def run_plan(cluster_file: Path, arguments: Sequence[str]) -> PlanRun:
         raise TrimtabError(f"{' '.join(command)}: exit status {done.returncode}: {said[-1] if said else 'no word'}")
     plan = json.loads(done.stdout)
     hosts = {step["guest"]: step["to"] for step in plan["steps"] if step["kind"] == "migrate" and not step["parking"]}
-    return PlanRun(hosts, process_s, cpu_s, plan["solve_s"], plan["status"])
+    asleep = frozenset(step["host"] for step in plan["steps"] if step["kind"] == "sleep")
+    return PlanRun(hosts, process_s, cpu_s, plan["solve_s"], plan["status"], asleep, plan["gap"])
 
 
 def balance_arguments(max_moves: int, level: int, time_limit_s: float | None) -> list[str]:

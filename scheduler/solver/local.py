@@ -35,19 +35,24 @@ def search_locally(search: Search, meter: Meter, share: float) -> bool:
 
     Returns whether it kept to a ceiling of MiB moved (see `few`), which a search that proves nothing should not pass.
     """
+    from scheduler.solver.evacuate import empty_cheaply
     from scheduler.solver.few import few_moves_bind, use_few_moves
 
     if not len(search.instance.movable):
         return False
     local = Local(search.instance, search.place, meter.budget.seed)
     local.mend(meter)
-    if search.instance.goal.sleep is not None:
+    emptying = search.instance.goal.sleep is not None
+    if emptying and search.instance.outside >= 0:
         local.empty(meter)
     search.offer(local.best)
     if search.proven or not search.instance.goal.terms:
         return False
+    if emptying and search.instance.outside < 0:
+        empty_cheaply(search, meter, share)
+        return True
     ceiling = None
-    if few_moves_bind(search.instance) and search.instance.goal.sleep is None:
+    if few_moves_bind(search.instance) and not emptying:
         ceiling = use_few_moves(local, meter, share)
     else:
         local.anneal(meter, share)
