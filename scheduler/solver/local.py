@@ -6,6 +6,8 @@ and whoever wants to stop are asked.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from scheduler.solver.forms import Index, Ints, Together
@@ -18,6 +20,7 @@ from scheduler.solver.kernels.state import BROKEN, GOAL, HARD, LEFT, MIB, MOVES,
 from scheduler.solver.kernels.tables import SOFT, make_tables
 from scheduler.solver.meter import Meter
 from scheduler.solver.search import Search
+from scheduler.solver.threads import side_by_side
 
 SLICE_STEPS = 20_000
 STEP_WORK = 2e-7
@@ -51,13 +54,14 @@ def search_locally(search: Search, meter: Meter, share: float) -> bool:
     if emptying and search.instance.outside < 0:
         empty_cheaply(search, meter, share)
         return True
-    ceiling = None
-    if few_moves_bind(search.instance) and not emptying:
-        ceiling = use_few_moves(local, meter, share)
-    else:
-        local.anneal(meter, share)
-    search.offer(local.best)
-    return ceiling is not None
+    seeds = range(meter.budget.seed + 1, meter.budget.seed + meter.threads)
+    walks = [local, *(Local(search.instance, search.place, seed) for seed in seeds)]
+    few = few_moves_bind(search.instance) and not emptying
+    walk = use_few_moves if few else Local.anneal
+    ceilings = side_by_side([partial(walk, one, meter, share) for one in walks])
+    for one in walks:
+        search.offer(one.best)
+    return ceilings[0] is not None
 
 
 class Local:

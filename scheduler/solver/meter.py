@@ -36,6 +36,11 @@ class Meter:
         self._work = 0.0
 
     @property
+    def threads(self) -> int:
+        """Threads that may work side by side: one with a work limit, whose answers do not hang on who is first."""
+        return 1 if self.budget.work_limit is not None else max(1, self.budget.workers)
+
+    @property
     def spent_s(self) -> float:
         """Seconds since the start."""
         return self._clock.monotonic_s() - self._start_s
