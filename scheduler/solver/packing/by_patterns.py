@@ -36,7 +36,7 @@ DIVE_STEPS = (5, 24)
 DIVE_NOISE = 0.4
 WARM = 0.02
 """Temperature that closing starts from after a dive, in mean relative sizes of a guest."""
-CHOOSING, DIVES_A_CHOICE = 0.05, 4
+CHOOSING, DIVES_A_CHOICE = 0.1, 4
 """Part of what is left that choosing whole patterns may take, and after how many dives it is tried again."""
 LEAST_LEFT_S = 0.3
 """With less than this left ortools is not even imported."""
@@ -127,22 +127,28 @@ class _ByPatterns:
                 return
 
     def _choose(self) -> None:
-        """Choose whole patterns among those known for one grain less than the incumbent's cost, where they are few."""
+        """Choose whole patterns for the least that hosts could cost, and for more while that is proven too little."""
         from scheduler.solver.packing.choose import choose
 
-        if self._done() or self._reached() or not self._generation.settled:
-            return
-        meter = self._meter
-        most = self._classes.cost_of(self._search.place) - self._classes.grain
-        left = CHOOSING * (meter.left - self._until)
-        if meter.budget.work_limit is None:
-            used = choose(self._generation, most, left, 0.0)
-        else:
-            used = choose(self._generation, most, None, left)
-            # The solver does not tell what it took.
-            meter.work(left)
-        if used is not None:
-            self._take(used)
+        generation, meter = self._generation, self._meter
+        while not self._done() and not self._reached():
+            most = max(generation.reach or 0, generation.bound)
+            if most >= self._classes.cost_of(self._search.place):
+                return
+            left = CHOOSING * (meter.left - self._until)
+            every = generation.list_all(most, meter.left - left)
+            if meter.budget.work_limit is None:
+                used, none = choose(generation, most, left, 0.0)
+            else:
+                used, none = choose(generation, most, None, left)
+                # The solver does not tell what it took.
+                meter.work(left)
+            if used is not None:
+                self._take(used)
+                return
+            if not every or not none:
+                return
+            generation.prove_more_than(most)
 
     def _dive_and_close(self) -> None:
         """Dive, each time after the first with some noise, close hosts from what it gives, generate some more."""
@@ -169,7 +175,7 @@ class _ByPatterns:
             generation.relaxation.add_placement(self._place)
             if not generation.proven:
                 generation.run(max(self._until, meter.left - spent), ROUNDS)
-            elif dives % DIVES_A_CHOICE == 0 and generation.relaxation.solve():
+            elif dives % DIVES_A_CHOICE == 0:
                 self._choose()
         self._prove()
         self._close(self._until, MANY, WARM)

@@ -16,8 +16,10 @@ from scheduler.solver.packing.patterns import Relaxation, bound_of
 from scheduler.solver.packing.pricing import (
     CUT,
     NODES,
+    list_patterns,
     make_found,
     make_items,
+    make_listed,
     make_space,
     search_patterns,
 )
@@ -33,6 +35,8 @@ CLOSE = 1e-7
 NODES_AT_FIRST, TIMES, FEW_NEW = 64, 4, 20
 """Nodes of a guest's search, and how many times more when no more than a few new patterns are found with those."""
 MOST_NODES = 1 << 16
+MOST_LISTED = 2000
+"""Patterns of a class that are listed at most."""
 NODE_WORK = 1e-6
 """What a node counts as of a work limit: about the seconds it takes."""
 
@@ -55,6 +59,7 @@ class Generation:
         self._found = make_found(self._items)
         self._space = make_space(self._items)
         self._nodes, self._cut = NODES_AT_FIRST, False
+        self._worths: list[int] = []
         most = max(1, int(classes.cost.max()) * classes.guests)
         self._scale = 1 << max(0, min(FINEST, (RANGE // most).bit_length() - 1))
 
@@ -99,8 +104,8 @@ class Generation:
         items.price[:] = np.floor(self.relaxation.price * (self.relaxation.unit * self._scale))
         if still is not None:
             items.price[~still] = 0
-        fresh, worths = 0, []
-        self._cut = False
+        fresh = 0
+        self._cut, self._worths = False, []
         for of in range(len(self.classes.hosts)):
             guests, least = self._by_worth(of), self._least(of)
             first = before = 0
@@ -111,13 +116,48 @@ class Generation:
                 if self._over(until):
                     return fresh
             self._cut |= bool(space.told[CUT])
-            worths.append(max(least, int(found.worth[guests].max(initial=0))))
+            self._worths.append(max(least, int(found.worth[guests].max(initial=0))))
             fresh += self._add(of, guests, least)
         if still is None and not self._cut:
-            self.bound = max(self.bound, bound_of(self.classes, items.price, self._scale, worths))
+            self.bound = max(self.bound, bound_of(self.classes, items.price, self._scale, self._worths))
             self.tell()
             self.proven = not fresh or (self.reach is not None and self.bound >= self.reach)
         return fresh
+
+    def list_all(self, most: int, until: float) -> bool:
+        """Add every pattern that can be part of a choice that costs no more than `most`; tell whether all are known.
+
+        Asks for nothing to be fixed in the linear program, which is solved to its end first. Where the hosts of a
+        choice cost `most` and guests pay their prices, no host can cost more beyond its guests' prices than `most` is
+        over all prices, and what other hosts may get back.
+        """
+        while self.relaxation.solve() and self.search(until):
+            self.value = self.relaxation.value * self.relaxation.unit
+        if self._cut or self._over(until):
+            return False
+        self.value = self.relaxation.value * self.relaxation.unit
+        items, classes, space = self._items, self.classes, self._space
+        costs = [self._scale * cost for cost in classes.cost.tolist()]
+        over = max(0, *(worth - cost for worth, cost in zip(self._worths, costs, strict=True)))
+        slack = most * self._scale - sum(items.price.tolist()) + classes.guests * over
+        listed = make_listed(items, MOST_LISTED)
+        for of, cost in enumerate(costs):
+            guests = self._by_worth(of, True)
+            first, listed.many[0] = 0, 0
+            while first < len(guests):
+                then = list_patterns(items, guests, of, space, listed, cost - slack - 1, first)
+                self._meter.work(NODE_WORK * int(space.told[NODES]))
+                if then == first or self._over(until):
+                    return False
+                first = then
+            for pattern in listed.pattern[: int(listed.many[0])]:
+                self.relaxation.add(of, pattern[: int(np.argmax(pattern < 0))])
+        return True
+
+    def prove_more_than(self, most: int) -> None:
+        """Take it as proven that hosts cost more than `most`."""
+        self.bound = max(self.bound, most + self.classes.grain)
+        self.tell()
 
     def _add(self, of: int, guests: Ints, least: int) -> int:
         """Add the patterns found from `guests` that are worth more than `least`, the best first; return how many."""
@@ -147,11 +187,14 @@ class Generation:
     def _over(self, until: float) -> bool:
         return self._meter.over() or self._meter.left <= until
 
-    def _by_worth(self, of: int) -> Ints:
-        """Guests that a class may hold by falling price over size, their sizes put down in the space; int64[n]."""
+    def _by_worth(self, of: int, free: bool = False) -> Ints:
+        """Guests that a class may hold by falling price over size, int64[n]; their sizes are put down in the space.
+
+        With `free` also those whose price is 0.
+        """
         items = self._items
         room = np.maximum(1, items.room[of])
         self._space.share[:] = (items.demand / room).mean(axis=1) if items.demand.shape[1] else 0.0
-        guests = np.flatnonzero(items.allowed[of] & (items.price > 0))
+        guests = np.flatnonzero(items.allowed[of] & (free | (items.price > 0)))
         worth = items.price[guests] / np.maximum(1e-12, self._space.share[guests])
         return guests[np.argsort(-worth, kind="stable")].astype(np.int64)

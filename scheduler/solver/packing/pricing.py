@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 
 SLICE_NODES = 10_000
 """Nodes after which the search comes back."""
+MOST_LIST_NODES = 200_000
+"""Nodes with one guest first after which listing is given up."""
 ROUNDING = 1e-9
 """What a sum of shares may be off by."""
 MARGIN = 1e-3
@@ -41,6 +43,13 @@ class Found(NamedTuple):
 
     pattern: Ints
     worth: Ints
+
+
+class Listed(NamedTuple):
+    """Sets listed: `pattern` int64[most kept, most + 1] (ends with -1), `many` int64[1] how many."""
+
+    pattern: Ints
+    many: Ints
 
 
 class Space(NamedTuple):
@@ -90,6 +99,11 @@ def make_found(items: Items) -> Found:
     return Found(pattern, np.zeros(guests, dtype=np.int64))
 
 
+def make_listed(items: Items, most: int) -> Listed:
+    """Return room for so many sets."""
+    return Listed(np.full((most, most_together(items) + 1), -1, dtype=np.int64), np.zeros(1, dtype=np.int64))
+
+
 def make_space(items: Items) -> Space:
     """Return room for a depth first search."""
     guests, resources = items.demand.shape
@@ -114,6 +128,7 @@ def _example() -> Items:
 
 example(Items, lambda _: _example())
 example(Found, lambda _: make_found(_example()))
+example(Listed, lambda _: make_listed(_example(), 1))
 example(Space, lambda _: make_space(_example()))
 
 
@@ -188,6 +203,17 @@ def _step(items: Items, space: Space, depth: int, at: int) -> None:
     space.told[DEPTH] = below
 
 
+@compiled
+def _open_top(items: Items, guests: Ints, c: int, space: Space) -> None:
+    """Begin with an empty host of a class and all of the guests."""
+    for r in range(items.room.shape[1]):
+        space.free[0, r] = items.room[c, r]
+    for i in range(guests.shape[0]):
+        space.candidate[0, i] = guests[i]
+    space.many[0], space.worth[0] = guests.shape[0], 0
+    space.left[0] = 1.0 + ROUNDING
+
+
 @entry
 def search_patterns(
     items: Items, guests: Ints, c: int, space: Space, found: Found, least: int, most_nodes: int, first: int
@@ -201,14 +227,7 @@ def search_patterns(
     """
     if first == 0:
         space.told[NODES], space.told[CUT] = 0, 0
-    for r in range(items.room.shape[1]):
-        space.free[0, r] = items.room[c, r]
-    many = 0
-    for i in range(guests.shape[0]):
-        space.candidate[0, many] = guests[i]
-        many += 1
-    space.many[0], space.worth[0] = many, 0
-    space.left[0] = 1.0 + ROUNDING
+    _open_top(items, guests, c, space)
     slice_nodes = 0
     for k in range(first, guests.shape[0]):
         if slice_nodes > SLICE_NODES:
@@ -233,4 +252,43 @@ def search_patterns(
             found.worth[seed] = space.told[BEST]
             for i in range(found.pattern.shape[1]):
                 found.pattern[seed, i] = space.best[i]
+    return int(guests.shape[0])
+
+
+@entry
+def list_patterns(items: Items, guests: Ints, c: int, space: Space, listed: Listed, least: int, first: int) -> int:
+    """List every set worth more than `least` that no guest after its last one fits into; return the next first guest.
+
+    Guests are as in `search_patterns`. Comes back after a slice, and with `listed` full, then without the sets of the
+    guest returned; `space.told[NODES]` is how many nodes the slice took.
+    """
+    _open_top(items, guests, c, space)
+    space.told[NODES] = 0
+    for k in range(first, guests.shape[0]):
+        kept = listed.many[0]
+        if space.told[NODES] > SLICE_NODES:
+            return k
+        space.at[0], space.told[BEST] = k, least
+        if not _could_be_better(items, space, 0):
+            break
+        if not _fits(items, guests[k], space.free[0]):
+            continue
+        _step(items, space, 0, k)
+        while space.told[DEPTH] >= 1:
+            depth = space.told[DEPTH]
+            space.told[BEST] = least
+            if listed.many[0] == listed.pattern.shape[0] or space.told[NODES] > MOST_LIST_NODES:
+                listed.many[0] = kept
+                return k
+            if space.many[depth] == 0 and space.worth[depth] > least:
+                for i in range(depth):
+                    listed.pattern[listed.many[0], i] = space.chosen[i]
+                listed.pattern[listed.many[0], depth] = -1
+                listed.many[0] += 1
+            at = space.at[depth]
+            if at >= space.many[depth] or not _could_be_better(items, space, depth):
+                space.told[DEPTH] -= 1
+                continue
+            space.told[NODES] += 1
+            _step(items, space, depth, at)
     return int(guests.shape[0])
