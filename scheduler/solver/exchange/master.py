@@ -158,7 +158,7 @@ def choose(
     if limit_s is not None:
         solver.SetTimeLimit(max(1, int(1000 * limit_s)))
     effort = f" max_deterministic_time:{work}" if limit_s is None else ""
-    solver.SetSolverSpecificParametersAsString(f"num_workers:1{effort}")
+    solver.SetSolverSpecificParametersAsString(f"num_workers:1 catch_sigint_signal:false{effort}")
     if solver.Solve() not in (pywraplp.Solver.OPTIMAL, pywraplp.Solver.FEASIBLE):
         return None
     return np.array([round(variable.solution_value()) for variable in program.variables], dtype=np.int64)
