@@ -132,9 +132,7 @@ class _ByPatterns:
 
         generation, meter = self._generation, self._meter
         while not self._done() and not self._reached():
-            most = max(generation.reach or 0, generation.bound)
-            if most >= self._classes.cost_of(self._search.place):
-                return
+            most = generation.reach or 0
             left = CHOOSING * (meter.left - self._until)
             every = generation.list_all(most, meter.left - left)
             if meter.budget.work_limit is None:

@@ -48,7 +48,7 @@ def choose(
         solver.SetTimeLimit(max(1, int(1000 * limit_s)))
     effort = f" max_deterministic_time:{work}" if limit_s is None else ""
     # Without the linear relaxation of everything it hardly ever finds a choice among more than a hundred.
-    solver.SetSolverSpecificParametersAsString(f"num_workers:1 linearization_level:2{effort}")
+    solver.SetSolverSpecificParametersAsString(f"num_workers:1 catch_sigint_signal:false linearization_level:2{effort}")
     status = solver.Solve()
     if status not in (pywraplp.Solver.OPTIMAL, pywraplp.Solver.FEASIBLE):
         return None, status == pywraplp.Solver.INFEASIBLE

@@ -65,11 +65,14 @@ class Generation:
 
     @property
     def reach(self) -> int | None:
-        """The least that whole hosts cost which cost no less than the linear program; `None` before it is solved."""
+        """The least that whole hosts cost if it is no less than the linear program does; `None` before it is solved.
+
+        Never below the bound.
+        """
         if self.value == np.inf:
             return None
         grain = self.classes.grain
-        return int(np.ceil((self.value - CLOSE * self.relaxation.unit) / grain)) * grain
+        return max(self.bound, int(np.ceil((self.value - CLOSE * self.relaxation.unit) / grain)) * grain)
 
     def run(self, until: float, rounds: int, most_nodes: int = MOST_NODES) -> int:
         """Generate until nothing pays, for so many rounds, or until no more than `until` is left; return the rounds.
@@ -115,7 +118,7 @@ class Generation:
                 before = int(space.told[NODES])
                 if self._over(until):
                     return fresh
-            self._cut |= bool(space.told[CUT])
+            self._cut |= len(guests) > 0 and bool(space.told[CUT])
             self._worths.append(max(least, int(found.worth[guests].max(initial=0))))
             fresh += self._add(of, guests, least)
         if still is None and not self._cut:
