@@ -7,8 +7,10 @@ overhead, of CPU its use; a resource that a host does not limit has no room figu
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from cluster.guest import Guest
 from cluster.host import Host
@@ -41,23 +43,23 @@ class Limits:
     vcpus_per_core: float = 8.0
 
 
+DEMANDS: Mapping[Resource, Callable[[Guest], int]] = MappingProxyType(
+    {
+        Resource.CPU: lambda guest: guest.usage.cpu_millicores or 0,
+        Resource.MEMORY: lambda guest: guest.memory_demand_mib,
+        Resource.VCPUS: lambda guest: guest.vcpus,
+        Resource.NET: lambda guest: math.ceil(guest.usage.net_mbit_s or 0),
+        Resource.DISK: lambda guest: math.ceil(guest.usage.disk_mib_s or 0),
+        Resource.HUGEPAGES: lambda guest: guest.hugepages_mib,
+        Resource.LOCAL_DISK: lambda guest: guest.local_disk_mib,
+    }
+)
+"""What a guest takes of each resource, rounded up; unknown use counts as nothing (not planned)."""
+
+
 def demand(guest: Guest, resource: Resource) -> int:
-    """Return what a guest takes of a resource, rounded up; unknown use counts as nothing (not planned)."""
-    match resource:
-        case Resource.CPU:
-            return guest.usage.cpu_millicores or 0
-        case Resource.MEMORY:
-            return guest.memory_demand_mib
-        case Resource.VCPUS:
-            return guest.vcpus
-        case Resource.NET:
-            return math.ceil(guest.usage.net_mbit_s or 0)
-        case Resource.DISK:
-            return math.ceil(guest.usage.disk_mib_s or 0)
-        case Resource.HUGEPAGES:
-            return guest.hugepages_mib
-        case Resource.LOCAL_DISK:
-            return guest.local_disk_mib
+    """Return what a guest takes of a resource, as `DEMANDS` has it."""
+    return DEMANDS[resource](guest)
 
 
 def room(host: Host, resource: Resource) -> int | None:

@@ -10,6 +10,7 @@ from functools import cached_property
 from cluster.guest import Guest
 from cluster.host import Host, PowerState
 from cluster.rules import Rule
+from cluster.rules.directory import Directory
 
 DEFAULT_STALE_S = 90.0
 
@@ -47,6 +48,26 @@ class Snapshot:
         for guest in self.guests:
             on[guest.host].append(guest)
         return {host_id: tuple(guests) for host_id, guests in on.items()}
+
+    @cached_property
+    def guest_directory(self) -> Directory:
+        """Guests as rules name them."""
+        return Directory(self.guests)
+
+    @cached_property
+    def host_directory(self) -> Directory:
+        """Hosts as rules name them."""
+        return Directory(self.hosts)
+
+    def cells(self, domain: str) -> Mapping[str, str]:
+        """Return the cell of a domain that each host is in, worked out once."""
+        if domain not in self._cells:
+            self._cells[domain] = {host.id: host.domain(domain) for host in self.hosts}
+        return self._cells[domain]
+
+    @cached_property
+    def _cells(self) -> dict[str, dict[str, str]]:
+        return {}
 
     def is_stale(self, host: Host) -> bool:
         """Tell whether the host's figures are too old to plan with. Never measured (no time given) counts as fresh."""

@@ -68,7 +68,7 @@ def _why_fixed(snapshot: Snapshot, request: Request) -> dict[str, tuple[str, str
     ignored: dict[str, str] = {}
     for rule in snapshot.rules:
         if isinstance(rule, Ignore):
-            ignored |= {guest.id: rule.name for guest in snapshot.guests if rule.guests.matches(guest)}
+            ignored |= dict.fromkeys(snapshot.guest_directory.select(rule.guests), rule.name)
     reasons: dict[str, tuple[str, str]] = {}
     for guest in snapshot.guests:
         why = _why_guest_fixed(snapshot, guest, ignored, request.frozen)

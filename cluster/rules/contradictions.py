@@ -13,6 +13,7 @@ from itertools import combinations
 from cluster.guest import Guest, Usage
 from cluster.host import Host
 from cluster.rules.base import Enforcement
+from cluster.rules.directory import Directory
 from cluster.rules.kinds import Affinity, AntiAffinity, Forbid, Pin, Rule, Spread
 from cluster.rules.selector import Selector
 
@@ -31,10 +32,11 @@ def find_contradictions(
 ) -> tuple[Contradiction, ...]:
     """Return every contradiction, in the order of the rules."""
     binding = [rule for rule in rules if rule.enforcement is not Enforcement.SOFT]
+    by_host, by_guest = Directory(hosts), Directory(guests)
     return (
-        *(Contradiction(rule, rule, text) for rule in binding for text in _alone(rule, hosts, guests)),
-        *_between_pins(binding, hosts, guests),
-        *_between_affinities(binding, guests),
+        *(Contradiction(rule, rule, text) for rule in binding for text in _alone(rule, hosts, by_host, by_guest)),
+        *_between_pins(binding, by_host, by_guest),
+        *_between_affinities(binding, by_guest),
     )
 
 
@@ -56,27 +58,28 @@ def find_in_rules_alone(rules: Sequence[Rule]) -> tuple[Contradiction, ...]:
     ]
     host_ids = {name for rule in binding if isinstance(rule, Pin | Forbid) for name in rule.hosts.ids}
     hosts = [Host(id=name, cpu_millicores=0, memory_mib=0) for name in sorted(host_ids)]
-    return (*_between_pins(binding, hosts, guests), *_between_affinities(binding, guests))
+    by_host, by_guest = Directory(hosts), Directory(guests)
+    return (*_between_pins(binding, by_host, by_guest), *_between_affinities(binding, by_guest))
 
 
-def _alone(rule: Rule, hosts: Sequence[Host], guests: Sequence[Guest]) -> Iterator[str]:
+def _alone(rule: Rule, hosts: Sequence[Host], by_host: Directory, by_guest: Directory) -> Iterator[str]:
     match rule:
         case Pin():
-            if not _ids(rule.hosts, hosts):
+            if not _ids(rule.hosts, by_host):
                 yield f"{rule.title} pinning to no host that is known"
         case Forbid():
-            selected = _ids(rule.guests, guests)
-            if selected and hosts and len(_ids(rule.hosts, hosts)) == len(hosts):
+            selected = _ids(rule.guests, by_guest)
+            if selected and hosts and len(_ids(rule.hosts, by_host)) == len(hosts):
                 yield f"{rule.title} forbidding every host to guest {min(selected)}"
         case Spread() if rule.enforcement is Enforcement.HARD:
             cells = {host.domain(rule.domain) for host in hosts}
-            if _ids(rule.guests, guests) and rule.at_least > len(cells):
+            if _ids(rule.guests, by_guest) and rule.at_least > len(cells):
                 yield f"{rule.title} asking for {rule.at_least} of {len(cells)} cells of domain {rule.domain}"
         case _:
             return
 
 
-def _between_pins(rules: Sequence[Rule], hosts: Sequence[Host], guests: Sequence[Guest]) -> Iterator[Contradiction]:
+def _between_pins(rules: Sequence[Rule], hosts: Directory, guests: Directory) -> Iterator[Contradiction]:
     places = [
         (rule, _ids(rule.guests, guests), _ids(rule.hosts, hosts)) for rule in rules if isinstance(rule, Pin | Forbid)
     ]
@@ -99,7 +102,7 @@ def _between_pins(rules: Sequence[Rule], hosts: Sequence[Host], guests: Sequence
                 pass
 
 
-def _between_affinities(rules: Sequence[Rule], guests: Sequence[Guest]) -> Iterator[Contradiction]:
+def _between_affinities(rules: Sequence[Rule], guests: Directory) -> Iterator[Contradiction]:
     together = [(rule, _ids(rule.guests, guests)) for rule in rules if isinstance(rule, Affinity)]
     apart = [(rule, _ids(rule.guests, guests)) for rule in rules if isinstance(rule, AntiAffinity)]
     for affinity, joined in together:
@@ -113,5 +116,5 @@ def _between_affinities(rules: Sequence[Rule], guests: Sequence[Guest]) -> Itera
                 yield Contradiction(affinity, anti_affinity, text)
 
 
-def _ids(selector: Selector, among: Sequence[Guest] | Sequence[Host]) -> frozenset[str]:
-    return frozenset(one.id for one in among if selector.matches(one))
+def _ids(selector: Selector, among: Directory) -> frozenset[str]:
+    return frozenset(among.select(selector))

@@ -14,7 +14,7 @@ from cluster.plan import Figures, Sleep, Step, Wake
 from cluster.rules import Enforcement
 from cluster.snapshot import Snapshot
 from scheduler.check.load import demand_of, guests_on, overloads, room_of, use_of
-from scheduler.check.rules import broken, count_broken, selected, settled
+from scheduler.check.rules import broken, count_broken, settled
 
 PRICES = {2: 4.0, 3: 1.0, 4: 0.25, 5: 0.0}
 DEFAULT_CURVE = ((0.0, 100.0), (1.0, 300.0))
@@ -109,8 +109,9 @@ def steepest_watts(host: Host) -> float:
 
 def soft_broken(snapshot: Snapshot, placement: Mapping[str, str]) -> list[tuple[float, int]]:
     """Return for each soft rule its weight over the guests it selects, and how much of it is broken."""
+    where = settled(placement)
     return [
-        (rule.weight / max(1, len(selected(rule.guests, snapshot.guests))), broken(rule, snapshot, settled(placement)))
+        (rule.weight / max(1, len(snapshot.guest_directory.select(rule.guests))), broken(rule, snapshot, where))
         for rule in snapshot.rules
         if rule.enforcement is Enforcement.SOFT
     ]

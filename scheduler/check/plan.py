@@ -14,7 +14,7 @@ from cluster.snapshot import Snapshot
 from scheduler.check.case import Case
 from scheduler.check.claims import CLAIMS
 from scheduler.check.load import FIXED_RESOURCES, guests_on, most_of, use_of
-from scheduler.check.rules import broken, selected, settled
+from scheduler.check.rules import broken, settled
 from scheduler.check.safety import ancestors_of, unsafe_room, unsafe_rules
 
 
@@ -103,7 +103,10 @@ def _permitted(case: Case) -> Iterator[str]:
     """Check that every move is of a guest that may move, to a host that takes it."""
     snapshot = case.snapshot
     ignored = {
-        guest for rule in snapshot.rules if isinstance(rule, Ignore) for guest in selected(rule.guests, snapshot.guests)
+        guest
+        for rule in snapshot.rules
+        if isinstance(rule, Ignore)
+        for guest in snapshot.guest_directory.select(rule.guests)
     }
     woken = {step.host for step in case.plan.steps if isinstance(step, Wake)}
     for move in case.plan.migrations:
@@ -136,7 +139,7 @@ def _within_caps(case: Case) -> Iterator[str]:
         yield f"{len(moves)} moves, {case.max_moves} allowed"
     for rule in case.snapshot.rules:
         if isinstance(rule, GroupMoveLimit):
-            group = set(selected(rule.guests, case.snapshot.guests))
+            group = set(case.snapshot.guest_directory.select(rule.guests))
             count = sum(move.guest in group for move in moves)
             if count > rule.at_most:
                 yield f"{rule.title}: {count} moves, {rule.at_most} allowed"

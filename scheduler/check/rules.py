@@ -5,32 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import combinations
 
-from cluster.guest import Guest
-from cluster.host import Host
 from cluster.rules import Affinity, AntiAffinity, Enforcement, Forbid, GroupMoveLimit, Ignore, Near, Pin, Rule, Spread
-from cluster.rules.selector import Selector
 from cluster.snapshot import Snapshot
 
 Whereabouts = Mapping[str, frozenset[str]]
 """Hosts each guest counts on: one, or two while it is under way."""
 
 
-def selected(selector: Selector, things: tuple[Guest, ...] | tuple[Host, ...]) -> list[str]:
-    """Return the ids a selector names, in the order given."""
-    return [one.id for one in things if selector.matches(one)]
-
-
 def members(rule: Rule, snapshot: Snapshot) -> frozenset[str]:
     """Return the guests whose places decide whether the rule holds."""
-    chosen = set(selected(rule.guests, snapshot.guests))
+    chosen = set(snapshot.guest_directory.select(rule.guests))
     if isinstance(rule, Near):
-        chosen |= set(selected(rule.to, snapshot.guests))
+        chosen |= set(snapshot.guest_directory.select(rule.to))
     return frozenset(chosen)
 
 
 def broken(rule: Rule, snapshot: Snapshot, where: Whereabouts) -> int:
     """Count what is broken of one rule: pairs for affinities, missing cells for spread, guests for the others."""
-    guests = selected(rule.guests, snapshot.guests)
+    guests = snapshot.guest_directory.select(rule.guests)
     match rule:
         case AntiAffinity():
             return sum(bool(a & b) for a, b in combinations(_cells(rule.domain, guests, snapshot, where), 2))
@@ -42,13 +34,13 @@ def broken(rule: Rule, snapshot: Snapshot, where: Whereabouts) -> int:
                 cells |= there
             return max(0, rule.at_least - len(cells)) if guests else 0
         case Pin():
-            good = set(selected(rule.hosts, snapshot.hosts))
+            good = set(snapshot.host_directory.select(rule.hosts))
             return sum(not where[guest] <= good for guest in guests)
         case Forbid():
-            bad = set(selected(rule.hosts, snapshot.hosts))
+            bad = set(snapshot.host_directory.select(rule.hosts))
             return sum(bool(where[guest] & bad) for guest in guests)
         case Near():
-            to = selected(rule.to, snapshot.guests)
+            to = snapshot.guest_directory.select(rule.to)
             cells_of = dict(zip(to, _cells(rule.domain, to, snapshot, where), strict=True))
             mine = zip(guests, _cells(rule.domain, guests, snapshot, where), strict=True)
             return sum(not any(cells & cells_of[other] for other in to if other != guest) for guest, cells in mine)

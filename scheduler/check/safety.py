@@ -15,7 +15,7 @@ from cluster.plan import Migrate, Step
 from cluster.rules import Affinity, AntiAffinity, Enforcement, Forbid, Near, Pin, Rule, Spread
 from cluster.snapshot import Snapshot
 from scheduler.check.load import RESOURCES, demand_of, most_of, use_of
-from scheduler.check.rules import broken, members, selected, settled
+from scheduler.check.rules import broken, members, settled
 
 MOST_STATES = 50_000
 """States of one rule's steps that are looked at; a rule with more is reported, not passed."""
@@ -115,11 +115,16 @@ def unsafe_rules(snapshot: Snapshot, steps: Sequence[Step]) -> Iterator[str]:
     """
     ancestors = ancestors_of(steps)
     start = {guest.id: guest.host for guest in snapshot.guests}
+    steps_of: dict[str, list[tuple[int, Migrate]]] = {}
+    for number, step in enumerate(steps):
+        if isinstance(step, Migrate):
+            steps_of.setdefault(step.guest, []).append((number, step))
     for rule in snapshot.rules:
         if rule.enforcement is Enforcement.SOFT or isinstance(rule, Affinity | Near):
             continue
         group = members(rule, snapshot)
-        moves = [step for step in steps if isinstance(step, Migrate) and step.guest in group]
+        numbered = sorted((one for guest in group for one in steps_of.get(guest, ())), key=lambda one: one[0])
+        moves = [move for _, move in numbered]
         if _plainly_safe(rule, snapshot, moves, ancestors):
             continue
         before = broken(rule, snapshot, settled(start))
@@ -147,7 +152,7 @@ def _plainly_safe(
     hosts = snapshot.host_by_id
     if isinstance(rule, AntiAffinity):
         held: dict[str, int] = {}
-        for guest in selected(rule.guests, snapshot.guests):
+        for guest in snapshot.guest_directory.select(rule.guests):
             cell = hosts[snapshot.guest_by_id[guest].host].domain(rule.domain)
             held[cell] = held.get(cell, 0) + 1
         cells = {
@@ -161,13 +166,13 @@ def _plainly_safe(
                 return False
         return True
     if isinstance(rule, Pin):
-        return {move.target for move in moves} <= set(selected(rule.hosts, snapshot.hosts))
+        return {move.target for move in moves} <= set(snapshot.host_directory.select(rule.hosts))
     if isinstance(rule, Forbid):
-        return not {move.target for move in moves} & set(selected(rule.hosts, snapshot.hosts))
+        return not {move.target for move in moves} & set(snapshot.host_directory.select(rule.hosts))
     if isinstance(rule, Spread):
         moving = {move.guest for move in moves}
         all_cells, held_for_good = set(), set()
-        for guest in selected(rule.guests, snapshot.guests):
+        for guest in snapshot.guest_directory.select(rule.guests):
             cell = hosts[snapshot.guest_by_id[guest].host].domain(rule.domain)
             all_cells.add(cell)
             if guest not in moving:

@@ -145,8 +145,17 @@ class MoveCap:
     at_most: int
 
 
-def lower(form: Form, guest_index: Mapping[str, int], host_ids: Sequence[str]) -> ArrayForm | MoveCap:
-    """Return a form over the indices of an instance."""
+Cells = dict[int, tuple[Index, int]]
+"""Cells of hosts and how many there are, by the `id` of the mapping that forms were given."""
+
+
+def lower(
+    form: Form, guest_index: Mapping[str, int], host_ids: Sequence[str], known: Cells | None = None
+) -> ArrayForm | MoveCap:
+    """Return a form over the indices of an instance.
+
+    Forms that share a mapping of hosts to cells share an array, `known` being kept from one to the next.
+    """
     members = _indices(form.guests, guest_index)
     if isinstance(form, MoveLimit):
         return MoveCap(form.rule, members, form.at_most)
@@ -154,9 +163,12 @@ def lower(form: Form, guest_index: Mapping[str, int], host_ids: Sequence[str]) -
         cell = np.array([int(host in form.hosts) for host in host_ids], dtype=np.intp)
         cells = 2
     else:
-        names = {name: i for i, name in enumerate(sorted({form.cell_of_host[host] for host in host_ids}))}
-        cell = np.array([names[form.cell_of_host[host]] for host in host_ids], dtype=np.intp)
-        cells = len(names)
+        known = {} if known is None else known
+        if id(form.cell_of_host) not in known:
+            names = {name: i for i, name in enumerate(sorted({form.cell_of_host[host] for host in host_ids}))}
+            numbers = np.array([names[form.cell_of_host[host]] for host in host_ids], dtype=np.intp)
+            known[id(form.cell_of_host)] = numbers, len(names)
+        cell, cells = known[id(form.cell_of_host)]
     kind = np.zeros(len(members), dtype=np.intp)
     everyone = members
     if isinstance(form, WithinCellsOf):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cluster.limits import Resource, demand, limit, room
+from cluster.limits import DEMANDS, Resource, limit, room
 from cluster.problem import DrainGoal, Problem, RepairGoal
-from scheduler.solver.forms import ArrayForm, Bools, Index, Masked, MoveCap, lower
+from scheduler.solver.forms import ArrayForm, Bools, Cells, Index, Masked, MoveCap, lower
 from scheduler.solver.instance import UNLIMITED, Instance, make_instance
 from scheduler.solver.lower_goal import lower_goal
 from scheduler.solver.terms import PPM
@@ -50,8 +50,7 @@ def lower_problem(problem: Problem) -> Case:
     host_index = {host.id: i for i, host in enumerate(hosts)}
     guest_index = {guest.id: i for i, guest in enumerate(guests)}
     shape = (len(hosts), len(RESOURCES))
-    demands = np.array([[demand(guest, one) for one in RESOURCES] for guest in guests], dtype=np.int64)
-    demands = demands.reshape(len(guests), len(RESOURCES))
+    demands = np.column_stack([np.fromiter(map(DEMANDS[one], guests), np.int64, len(guests)) for one in RESOURCES])
     rooms = np.array([[_known(room(host, one)) for one in RESOURCES] for host in hosts], dtype=np.int64).reshape(shape)
     limits = np.array(
         [[_known(limit(host, one, problem.limits)) for one in RESOURCES] for host in hosts], dtype=np.int64
@@ -63,7 +62,8 @@ def lower_problem(problem: Problem) -> Case:
     targets = set(problem.targets)
     target = np.array([host.id in targets for host in hosts], dtype=np.bool_)
 
-    lowered = [lower(form, guest_index, tuple(host_index)) for form in problem.forms]
+    host_ids, cells = tuple(host_index), Cells()
+    lowered = [lower(form, guest_index, host_ids, cells) for form in problem.forms]
     forms = tuple(form for form in lowered if isinstance(form, ArrayForm))
     if isinstance(problem.goal, RepairGoal):
         # Repair has no goal that soft rules could be part of.
@@ -134,13 +134,16 @@ def _movable(
     rows: dict[frozenset[str], Bools] = {}
     kinds: dict[tuple[int, tuple[int, ...]], int] = {}
     masks: list[Bools] = []
+    targets: list[int] = []
     movable: list[int] = []
     mask_of: list[int] = []
+    # Lists, because single elements of arrays are slow to get at.
+    starts, takes, may_repair = home.tolist(), target.tolist(), (broken | overloaded[home]).tolist()
     for guest_id in sorted(problem.movable):
         guest = guest_index[guest_id]
-        start = int(home[guest])
+        start = starts[guest]
         source = problem.snapshot.guest_by_id[guest_id].host
-        if not target[start] and source not in leaving and not (broken[guest] or overloaded[start]):
+        if not takes[start] and source not in leaving and not may_repair[guest]:
             continue
         hosts = problem.allowed[guest_id]
         if hosts not in rows:
@@ -150,13 +153,14 @@ def _movable(
         kind = (id(rows[hosts]), tuple(kept_in.get(guest, ())))
         if kind not in kinds:
             mask = rows[hosts].copy()
-            for number in kind[1]:
-                mask &= forms[number].cell == 1
+            for form_number in kind[1]:
+                mask &= forms[form_number].cell == 1
             kinds[kind] = len(masks)
             masks.append(mask)
-        mask = masks[kinds[kind]]
-        if int(mask.sum()) - int(mask[start]) > 0:
+            targets.append(int(mask.sum()))
+        number = kinds[kind]
+        if targets[number] > 1 or (targets[number] == 1 and not masks[number][start]):
             movable.append(guest)
-            mask_of.append(kinds[kind])
+            mask_of.append(number)
     every = np.array(masks, dtype=np.bool_).reshape(len(masks), len(target))
     return np.array(movable, dtype=np.intp), np.array(mask_of, dtype=np.intp), every
