@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from random import Random
 
@@ -213,3 +215,25 @@ def test_different_guests_are_too_many_shapes() -> None:
         max_moves=4,
     )
     assert aggregate(many) is None
+
+
+INTERRUPTED = """
+import os, signal
+from tests.scheduler.solver.exchange import test_exchange
+for seed in range(40):
+    instance = test_exchange.lone_instance(seed)
+    if test_exchange.aggregate(instance) is not None:
+        test_exchange.exchanged(instance)
+signal.signal(signal.SIGINT, lambda *_: print("heard"))
+for seed in range(40):
+    instance = test_exchange.lone_instance(seed)
+    if test_exchange.aggregate(instance) is not None:
+        test_exchange.exchanged(instance)
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_sigint_stays_the_programs() -> None:
+    """After whole exchanges were chosen, SIGINT is still heard by whoever asked for it."""
+    run = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, "heard\n"), run.stderr
