@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -16,6 +17,7 @@ from scheduler.solver.instance import UNLIMITED, Instance, make_instance
 from scheduler.solver.kernels.tables import make_tables
 from scheduler.solver.meter import Budget, Meter
 from scheduler.solver.packing import applies, pack
+from scheduler.solver.packing.generate import Generation
 from scheduler.solver.packing.host_classes import HostClasses, host_classes, places_of
 from scheduler.solver.packing.patterns import bound_of
 from scheduler.solver.packing.pricing import (
@@ -128,9 +130,7 @@ def consolidations(draw: st.DrawFn, most_hosts: int = 3, most_guests: int = 4) -
     home = draw(st.lists(st.integers(0, len(capacity) - 1), min_size=guests, max_size=guests))
     idle = np.zeros(len(capacity), dtype=np.int64)
     idle[:hosts] = cost
-    masks = np.array(
-        draw(st.lists(st.lists(st.booleans() | st.just(True), min_size=hosts, max_size=hosts), min_size=2, max_size=2))
-    )
+    masks = np.array(draw(st.lists(st.lists(st.booleans(), min_size=hosts, max_size=hosts), min_size=2, max_size=2)))
     masks = np.concatenate((masks, np.zeros((2, len(capacity) - hosts), dtype=np.bool_)), axis=1)
     movable = np.array([one for one in range(guests) if draw(st.booleans() | st.just(True))], dtype=np.intp)
     may = np.array([draw(st.booleans() | st.just(True)) for _ in capacity]) & inside
@@ -193,6 +193,32 @@ def test_any_prices_give_a_bound_on_what_hosts_cost(instance: Instance, data: st
     for one in every_valid(instance):
         if not one.value.left:
             assert bound <= classes.cost_of(one.place)
+
+
+@settings(deadline=None, max_examples=150)
+@given(consolidations(most_guests=5), st.integers(0, 2))
+def test_all_patterns_of_a_choice_that_costs_little_are_listed(instance: Instance, more: int) -> None:
+    """Every host's guests, in any placement that costs no more than asked for, are part of a pattern known then."""
+    classes = host_classes(instance, make_tables(instance))
+    if classes is None or not is_tiny(instance):
+        return
+    valid = [one.place for one in every_valid(instance) if not one.value.left]
+    meter = Meter(Budget(work_limit=10.0), SystemClock(), None)
+    generation = Generation(search_of(instance), classes, meter)
+    if not valid or not generation.relaxation.add_placement(valid[-1]):
+        return
+    most = min(classes.cost_of(place) for place in valid) + more
+    if not generation.list_all(most, 0.0):
+        return
+    patterns = generation.relaxation.patterns
+    known = [(of, set(guests.tolist())) for of, guests in zip(patterns.of, patterns.guests, strict=True)]
+    for place in valid:
+        if classes.cost_of(place) > most:
+            continue
+        hosts = instance.host_of(place)[instance.movable]
+        for host in np.unique(hosts).tolist():
+            here = set(np.flatnonzero(hosts == host).tolist())
+            assert any(of == classes.of[host] and here <= guests for of, guests in known)
 
 
 @settings(deadline=None, max_examples=150)
@@ -261,6 +287,17 @@ def test_patterns_prove_what_sizes_added_up_do_not() -> None:
     assert search.bounds[GOAL] < 3
     pack(search, Meter(Budget(work_limit=1.0), SystemClock(), None))
     assert (search.value.goal, search.bounds[GOAL]) == (3, 3)
+
+
+def test_a_host_less_is_refuted_where_only_parts_of_patterns_would_do() -> None:
+    """Two lots of three guests of which pairs fit, each with hosts of its own: three hosts in parts, four whole."""
+    instance = _bins(np.full((6, 1), 4), 10)
+    masks = np.zeros((2, 7), dtype=np.bool_)
+    masks[0, :3], masks[1, 3:6] = True, True
+    instance = replace(instance, masks=masks, mask_of=np.array([0, 0, 0, 1, 1, 1]))
+    search = search_of(instance)
+    pack(search, Meter(Budget(work_limit=1.0), SystemClock(), None))
+    assert (search.value.goal, search.bounds[GOAL]) == (4, 4)
 
 
 def _bins(sizes: Ints, capacity: int) -> Instance:
