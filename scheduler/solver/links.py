@@ -54,9 +54,13 @@ class Links:
         guests = self._instance.movable
         if not len(guests):
             return place
-        rows = self._figures[guests]
-        _, group = np.unique(rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))), return_inverse=True)
-        group, seats = group.ravel(), place[guests]
+        # A dictionary of rows takes a third of the time of sorting them, and this comes after the deadline.
+        rows, numbers = self._figures[guests], dict[bytes, int]()
+        whole, width = rows.tobytes(), rows.itemsize * rows.shape[1]
+        each = (numbers.setdefault(whole[at : at + width], len(numbers)) for at in range(0, len(whole), width))
+        group, seats = np.fromiter(each, np.int64, len(guests)), place[guests]
+        if len(numbers) == len(guests):
+            return place
         ordered = place.copy()
         ordered[guests[np.argsort(group, kind="stable")]] = seats[
             np.lexsort((seats, seats == self._instance.home[guests], group))
