@@ -41,10 +41,21 @@ class Worth:
     base: float
     saving: Floats
 
-    def of_best(self, most: int) -> float:
-        """Return the most that `most` hosts can save."""
-        gains = np.sort(self.saving[self.saving > 0])[::-1]
-        return float(gains[:most].sum())
+    def of_best(self, most: int, offer: Ints, spare: Ints) -> float:
+        """Return the most that `most` hosts can save, or divisible ones that take what is `spare` of their offers."""
+        hosts = np.flatnonzero(self.saving > 0)
+        saving = self.saving[hosts]
+        best = float(np.sort(saving)[::-1][:most].sum())
+        for k in range(offer.shape[1]):
+            size = offer[hosts, k]
+            order = np.argsort(-saving / np.maximum(size, 1e-9), kind="stable")
+            whole = int(np.searchsorted(np.cumsum(size[order]), spare[k], side="right"))
+            saved = float(saving[order[:whole]].sum())
+            if whole < len(hosts):
+                left = int(spare[k]) - int(size[order[:whole]].sum())
+                saved += float(saving[order[whole]]) * max(0, left) / max(1, int(size[order[whole]]))
+            best = min(best, saved)
+        return best
 
 
 class AsleepBound:
@@ -100,13 +111,19 @@ class AsleepBound:
         """The worth of sleeping at the price of load where the bound of the goal is highest."""
         slopes = sorted({0.0, *(slope for power in self._curves for slope in _slopes(power) if slope > 0)})
         slopes = slopes[:: max(1, len(slopes) // SLOPES + 1)]
-        return max((self.worth(slope) for slope in slopes), key=lambda worth: worth.base - worth.of_best(self.most))
+        return max((self.worth(slope) for slope in slopes), key=lambda worth: worth.base - self._saved(worth))
 
     @cached_property
     def goal(self) -> int:
         """A bound of the goal for every placement."""
-        saved = self.best.of_best(self.most)
-        return math.floor((self.best.base - saved) - SURE * (abs(self.best.base) + saved) - 1)
+        worth = self.best
+        whole = np.ceil(np.maximum(0, worth.saving)).astype(np.int64)
+        packed = most_saved(self.reach, replace(self.sleep, idle_cost=self.sleep.asleep_cost + whole))
+        saved = min(self._saved(worth), packed)
+        return math.floor((worth.base - saved) - SURE * (abs(worth.base) + saved) - 1)
+
+    def _saved(self, worth: Worth) -> float:
+        return worth.of_best(self.most, self.sleep.offer, self.sleep.offer.sum(axis=0) - self.sleep.need)
 
     @cached_property
     def _watts(self) -> Watts | None:

@@ -3,7 +3,8 @@
 First all hosts that are worth it are closed at once and their guests seated, the largest first: nobody else moves, so
 nothing cheaper exists where that works. Where it does not, hosts are closed one by one, and those that then do not go
 by annealing in which the guests of other hosts make room, each at a price. What is reached is improved by opening one
-host for another and by cold annealing.
+host for another and by cold annealing. There a move costs more than the goal says: a further GiB must save a good part
+of what was saved with each so far. Without that the last watts would take half as much memory again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from scheduler.solver.kernels.anneal import anneal
 from scheduler.solver.kernels.repack import LEAST_EXCESS, make_repack, repack_steps, start
 from scheduler.solver.kernels.reseat import change_hosts, go_home, seat_bundles
 from scheduler.solver.kernels.state import CAPPED, WORSE
-from scheduler.solver.kernels.tables import MAX_MIB
 from scheduler.solver.meter import Meter
 from scheduler.solver.packing.bins import STEP_WORK, Bins
 from scheduler.solver.search import Search
@@ -36,8 +36,12 @@ TRY_STEPS, MOST_TRY_STEPS = 200, 3200
 """Proposals per guest for closing one host more, in the first round of tries and at most."""
 POLISH_STEPS, SEAT_STEPS = 4000, 500
 """Proposals per guest of one cold annealing; fewer where no less memory can move, and only seats are exchanged."""
+MOST_PAIRS = 3000
+"""Exchanges of hosts tried at most in one go."""
+FURTHER = 0.15
+"""What a further GiB must save, as a part of what was saved with each so far."""
 ROUNDS, LITTLE = 8, 500
-"""Rounds of exchanges and annealing at most; one that saves less than 1 / `LITTLE` of the memory is the last."""
+"""Rounds of exchanges and annealing at most; one that gains less than 1 / `LITTLE` of what is saved is the last."""
 HEAT, COOL = 0.1, 0.01
 SWAPS = 300
 
@@ -68,10 +72,12 @@ class Emptying:
         self.search, self.meter, self.until = search, meter, until
         self.instance = instance = search.instance
         self.bins = Bins(instance, search.place, meter.budget.seed)
+        # What has been mended by now is not to be broken again.
+        most = self.bins.tables.groups.most
+        most[:] = np.minimum(most, self.bins.state.broken)
         self.bundles = make_bundles(instance, search.place)
         self.bound = AsleepBound(instance)
         self.sleep = self.bound.sleep
-        self.saving = self.sleep.idle_cost - self.sleep.asleep_cost
         self.net: Floats = net_savings(self.bound)
         self.taken, self.spare = what_closing_takes(instance, self.bound)
         self.order = in_order(self.taken, self.spare, self.net)
@@ -110,10 +116,11 @@ class Emptying:
         self.close_singly(np.concatenate((self.order[chosen[self.order]], self.order[~chosen[self.order]])))
         self.close_more()
 
-    def seat_all(self, closed: Bools, tight: bool) -> bool:
-        """Seat every guest of the closed hosts, the largest first; tell whether all found a seat."""
+    def seat_all(self, closed: Bools, tight: bool, least: int = 1) -> bool:
+        """Seat guests of closed hosts, the largest first, in bundles of `least` or more; tell whether all could be."""
         tables, state = self.bins.tables, self.bins.state
-        guests = np.flatnonzero(closed[state.host])
+        many = np.diff(self.bundles.first)[self.bundles.of]
+        guests = np.flatnonzero(closed[state.host] & (many >= least))
         sources = state.host[guests]
         keys, row = np.unique(np.stack((self.bundles.of[guests], sources)), axis=1, return_inverse=True)
         size = np.zeros((keys.shape[1], self.bins.sizes.shape[1]))
@@ -142,6 +149,9 @@ class Emptying:
         if instance.outside >= 0:
             shut[instance.outside] = True
         bins.go_to(self.search.place)
+        # Annealing moves guests one by one, which would part those that belong together.
+        if not self.seat_all(shut, tight=True, least=2):
+            return False
         start(bins.tables, bins.state, repack, shut)
         if bins.state.count[shut].any():
             return False
@@ -206,71 +216,78 @@ class Emptying:
     def improve(self) -> None:
         """Exchange hosts and anneal by turns, until a round gains next to nothing."""
         search = self.search
+        self.bins.go_to(search.place)
+        self.raise_prices()
         for _ in range(ROUNDS):
-            before = search.value
-            self.exchange()
+            before = self.priced
             raise_bounds(search, self.bound)
-            least = search.value.mib <= search.bounds[MIB]
-            self.polish(SEAT_STEPS if least else POLISH_STEPS)
-            after = search.value
-            if after.goal == before.goal or (before.mib - after.mib) * LITTLE < before.mib or least:
+            self.polish(SEAT_STEPS if search.value.mib <= search.bounds[MIB] else POLISH_STEPS)
+            self.exchange()
+            if self.over() or (before - self.priced) * LITTLE <= search.start.goal - search.value.goal:
                 return
 
-    def exchange(self) -> None:
-        """Open one host for another, those first that promise most, until none is better.
+    def raise_prices(self) -> None:
+        """Let each MiB cost a part of what has been saved by each that is moved so far."""
+        bins, value = self.bins, self.search.value
+        saved = max(0, self.search.start.goal - value.goal)
+        extra = np.rint(FURTHER * saved / max(1, value.mib) * self.instance.mib).astype(np.int64)
+        moved = self.instance.moved(bins.state.place)
+        bins.tables = bins.tables._replace(price=bins.tables.price + extra)
+        bins.state.totals[GOAL] += int(extra[moved].sum())
+        self.net = self.net - self.bound.per_host(np.where(self.bound.reach.counted, extra[self.instance.movable], 0))
 
-        More memory than now is moved for what sleeping saves, but not for what a better spread of load saves.
-        """
+    @property
+    def priced(self) -> int:
+        """The goal of the state with the raised prices."""
+        return int(self.bins.state.totals[GOAL])
+
+    def exchange(self) -> None:
+        """Open one host for another, those first that promise most, until none is better."""
         homes = self.instance.host_of(self.instance.home)
-        self.bins.go_to(self.search.place)
         state = self.bins.state
-        closed = self.asleep().copy()
+        closed = state.asleep & self.bound.able
         found = True
         while found and not self.over():
             found = False
-            into, out, gain = self.pairs(closed)
-            for one in np.argsort(-gain, kind="stable").tolist():
-                shut, opened = int(into[one]), int(out[one])
+            for shut, opened in zip(*(hosts.tolist() for hosts in self.pairs(closed)), strict=True):
                 if self.over():
                     break
                 if closed[shut] or not closed[opened] or state.count[shut] == 0:
                     continue
-                more = self.saving[shut] > self.saving[opened]
-                self.bins.tables.figures[MAX_MIB] = self.instance.max_mib if more else state.totals[MIB]
                 homely = np.flatnonzero(homes == opened).astype(np.int64)
                 found |= self.change(closed, opened, shut, homely)
-        self.bins.tables.figures[MAX_MIB] = self.instance.max_mib
         self.send_home()
         self.offer()
 
-    def pairs(self, closed: Bools) -> tuple[Ints, Ints, Floats]:
-        """Hosts to shut, each with one to open instead, and what that promises: more than the price of others moved."""
+    def pairs(self, closed: Bools) -> tuple[Ints, Ints]:
+        """Hosts to shut, each with one to open instead, best first; those that promise more than others moved cost."""
         instance = self.instance
         moved = instance.moved(self.bins.state.place) & ~closed[instance.host_of(instance.home)]
-        slack = float(np.maximum(0, instance.goal.price[moved]).sum())
+        slack = float(np.maximum(0, self.bins.tables.price[moved]).sum())
         shut = self.order[~closed[self.order]]
         opened = np.flatnonzero(closed & np.isfinite(self.net))
         gain = self.net[shut][:, None] - self.net[opened][None, :]
         i, k = np.nonzero(gain + slack > 0)
-        return shut[i], opened[k].astype(np.int64), gain[i, k]
+        best = np.argsort(-gain[i, k], kind="stable")[:MOST_PAIRS]
+        return shut[i[best]], opened[k[best]].astype(np.int64)
 
     def polish(self, steps_a_guest: int) -> None:
-        """Anneal from a low temperature, at which no host wakes, under a ceiling: no more memory moved than now."""
+        """Anneal from a low temperature, at which no host wakes, and go on from the best that was met."""
         bins = self.bins
-        bins.go_to(self.search.place)
-        price = self.bound.price[self.bound.price > 0]
+        price = bins.tables.price[self.instance.movable]
+        price = price[price > 0]
         if not len(price):
             return
         hot = HEAT * float(np.median(price))
-        bins.tables.figures[MAX_MIB] = self.search.value.mib
         steps = steps_a_guest * len(self.instance.movable)
+        best, place = self.priced, bins.state.place.copy()
         for made in range(0, steps, SLICE_STEPS):
             if self.over():
                 break
             anneal(bins.tables, bins.state, SLICE_STEPS, hot * COOL ** (made / steps), SWAPS)
             bins.count_work(self.meter, SLICE_STEPS)
-            if int(bins.state.totals[GOAL]) < self.search.value[GOAL]:
-                self.offer()
-        bins.tables.figures[MAX_MIB] = self.instance.max_mib
+            if self.priced < best:
+                best, place = self.priced, bins.state.place.copy()
+        bins.go_to(place)
         self.send_home()
         self.offer()
