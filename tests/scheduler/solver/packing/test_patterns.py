@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
+from random import Random
 
 import numpy as np
 from hypothesis import given, note, settings
@@ -195,30 +196,39 @@ def test_any_prices_give_a_bound_on_what_hosts_cost(instance: Instance, data: st
             assert bound <= classes.cost_of(one.place)
 
 
-@settings(deadline=None, max_examples=150)
-@given(consolidations(most_guests=5), st.integers(0, 2))
-def test_all_patterns_of_a_choice_that_costs_little_are_listed(instance: Instance, more: int) -> None:
-    """Every host's guests, in any placement that costs no more than asked for, are part of a pattern known then."""
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(*[st.integers(1, 10)] * 2), min_size=1, max_size=9), st.integers(0, 1), st.randoms())
+def test_all_patterns_of_a_choice_that_costs_little_are_listed(
+    sizes: list[tuple[int, int]], more: int, dice: Random
+) -> None:
+    """Every host's guests, in any placement found that costs no more than asked for, are part of a pattern known."""
+    instance = _bins(np.array(sizes), 12)
     classes = host_classes(instance, make_tables(instance))
-    if classes is None or not is_tiny(instance):
-        return
-    valid = [one.place for one in every_valid(instance) if not one.value.left]
-    meter = Meter(Budget(work_limit=10.0), SystemClock(), None)
-    generation = Generation(search_of(instance), classes, meter)
-    if not valid or not generation.relaxation.add_placement(valid[-1]):
-        return
-    most = min(classes.cost_of(place) for place in valid) + more
-    if not generation.list_all(most, 0.0):
-        return
-    patterns = generation.relaxation.patterns
-    known = [(of, set(guests.tolist())) for of, guests in zip(patterns.of, patterns.guests, strict=True)]
-    for place in valid:
-        if classes.cost_of(place) > most:
-            continue
-        hosts = instance.host_of(place)[instance.movable]
-        for host in np.unique(hosts).tolist():
-            here = set(np.flatnonzero(hosts == host).tolist())
-            assert any(of == classes.of[host] and here <= guests for of, guests in known)
+    assert classes is not None
+    places = [_first_fit(instance, dice) for _ in range(40)]
+    generation = Generation(search_of(instance), classes, Meter(Budget(work_limit=10.0), SystemClock(), None))
+    assert generation.relaxation.add_placement(places[0])
+    most = min(classes.cost_of(place) for place in places) + more
+    assert generation.list_all(most, 0.0)
+    patterns = [set(guests.tolist()) for guests in generation.relaxation.patterns.guests]
+    for place in places:
+        if classes.cost_of(place) <= most:
+            for host in np.unique(place).tolist():
+                here = set(np.flatnonzero(place == host).tolist())
+                assert any(here <= guests for guests in patterns)
+
+
+def _first_fit(instance: Instance, dice: Random) -> Index:
+    """A placement of guests in any order, each on some host that it fits."""
+    place = instance.home.copy()
+    free = instance.capacity.copy()
+    for guest in dice.sample(range(instance.guests), instance.guests):
+        size = instance.demand[guest, 0]
+        fits = (free[: instance.outside] >= size).all(axis=1)
+        used = fits & np.isin(np.arange(instance.outside), place)
+        place[guest] = dice.choice(np.flatnonzero(used if used.any() else fits).tolist())
+        free[place[guest]] -= size
+    return place
 
 
 @settings(deadline=None, max_examples=150)
