@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cluster.errors import InputError
-from cluster.formats.extras import put_extras, read_extras
+from cluster.formats.extras import PREFIX, put_extras, read_extras
 from cluster.formats.reader import Value, parse_json, read_file
 from cluster.formats.rules_file import RULES, read_rules
 from cluster.formats.values import (
@@ -197,7 +197,9 @@ def read_cluster(text: str, name: str, stale_s: float = DEFAULT_STALE_S) -> Snap
     guests = tuple(read_guest(one) for one in value.at("guests").items("a list of guests"))
     unique(value.at("guests"), "guest id", [guest.id for guest in guests])
     rules = () if value.at("rules").is_missing else read_rules(value.at("rules"))
-    snapshot = Snapshot("", taken_at, hosts, guests, rules, stale_s, read_extras(value))
+    # Where no key can begin with x_, as it stands or escaped, none is looked for.
+    extras = read_extras(value) if f'"{PREFIX}' in text or "\\u" in text else {}
+    snapshot = Snapshot("", taken_at, hosts, guests, rules, stale_s, extras)
     snapshot = replace(snapshot, id=snapshot_id(snapshot))
     for guest, item in zip(guests, value.at("guests").items(), strict=True):
         _check_on_host(snapshot, guest, item)

@@ -207,10 +207,26 @@ def parse_json(text: str, name: str) -> Value:
     """Parse JSON text whole; `name` is the file's in messages. `InputError` for anything broken, doubled or endless."""
     if not text.strip():
         raise InputError(f"{name}: found an empty file; allowed: one JSON object")
+    doubtful: list[object] = []
+
+    def pairs(given: list[tuple[str, object]]) -> _Pairs:
+        made = _Pairs(given)
+        if made.twice is not None:
+            doubtful.append(made)
+        return made
+
+    def real(digits: str) -> float:
+        number = float(digits)
+        if not math.isfinite(number):
+            doubtful.append(number)
+        return number
+
     try:
-        raw = json.loads(text, object_pairs_hook=_Pairs)
+        raw = json.loads(text, object_pairs_hook=pairs, parse_float=real, parse_constant=real)
         value = Value(raw, name)
-        _check(value)
+        # Half a surrogate pair is there only when it was written as an escape, or when the text itself has one.
+        if doubtful or "\\u" in text or not _can_be_written(text):
+            _check(value)
     except json.JSONDecodeError as error:
         place = f"{name}: line {error.lineno} column {error.colno}"
         raise InputError(f"{place}: found broken JSON ({error.msg}); allowed: one JSON object") from error
@@ -289,6 +305,14 @@ def _walk(value: Value) -> Iterator[Value]:
             todo.extend(child for _, child in reversed(one.entries()))
         elif isinstance(one.raw, list):
             todo.extend(reversed(one.items()))
+
+
+def _can_be_written(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _encodable(text: str) -> bool:
