@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scheduler.solver.forms import Ints
 from scheduler.solver.kernels.compiled import compiled, entry
-from scheduler.solver.kernels.mend import best_seat, is_better, repair_change
+from scheduler.solver.kernels.mend import is_better, repair_change
 from scheduler.solver.kernels.moves import fits, forms_allow, may_go, may_stay, repair_of, shift_cost
 from scheduler.solver.kernels.state import GOAL, LEFT, MIB, State, put, take_back
 from scheduler.solver.kernels.tables import Tables
@@ -99,19 +99,3 @@ def empty_host(tables: Tables, state: State, h: int) -> bool:
             return False
         put(tables, state, g, seat)
     return True
-
-
-@entry
-def fill_hosts(tables: Tables, state: State, guests: Ints) -> int:
-    """Take each of `guests` to its best seat off the host it is on; return how many went."""
-    done = 0
-    for i in range(guests.shape[0]):
-        state.trail_length[0] = 0
-        seat = best_seat(tables, state, guests[i], state.host[guests[i]])
-        if seat >= 0:
-            put(tables, state, guests[i], seat)
-            if may_stay(tables, state, 0):
-                done += 1
-            else:
-                take_back(tables, state, 0)
-    return done
