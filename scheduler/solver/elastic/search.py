@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
+from scheduler.solver.elastic.cooling import Cooling
 from scheduler.solver.elastic.walk import Walk
 from scheduler.solver.evaluate import GOAL, why_not_valid
 from scheduler.solver.forms import Ints
@@ -18,8 +20,17 @@ from scheduler.solver.search import Search
 
 STEP_WORK = 1e-7
 """What a proposal counts as of a work limit: about the seconds it takes."""
-COLD = 2.5e-3
-"""Temperature at the end as a part of that at the start."""
+COLD, COLDEST = 0.1, 0.3
+"""Temperature at the end as a part of the rises that only one in a hundred are below, and the least."""
+FIRST_SHARE, WHOLE_SHARE = 0.08, 0.6
+"""Parts of the budget for a first, quick cooling that measures, and for the whole ones that follow."""
+SWEEPS, MOST_COOLINGS = 4000, 6
+"""Proposals for each guest and host that make a whole cooling; more budget than that is used for several, for the
+large guests settle by chance early on, up to so many a thread."""
+LOOSE = (0.08, 0.02)
+"""Parts of the hosts that lack a resource at the start of a cooling: each is tried, and the better one is kept."""
+AGAIN = (0.3, 0.45, 0.6)
+"""The rest is for coolings from the best: the part of the schedule that each leaves out."""
 SETTLE_S, SETTLE_LINKS, SETTLE_MOST = 0.02, 4.0, 0.3
 """Seconds kept back to take over what was found: these, so many times what linking guests to forms took, and of all
 that is left at most this part."""
@@ -77,31 +88,80 @@ def search_elastic(search: Search, meter: Meter, share: float = 1.0) -> None:
     elastic = make_elastic(tables)
     many = 1 if limited else max(1, meter.budget.workers)
     walks = [Walk(tables, elastic, search.place, meter.budget.seed + number) for number in range(many)]
-    whole = meter.left - until
-    if whole <= 0:
-        return
+    best = _rounds(walks, meter, until)
+    # Judged by the reference evaluation, which shares nothing with the compiled search.
+    counts = links.recount(search.counts, search.place, best)
+    if why_not_valid(instance, best, None, counts) is None:
+        search.offer(best)
+
+
+def _rounds(walks: list[Walk], meter: Meter, until: float) -> Ints:
+    """Anneal until the budget left is `until`; return the best placement met."""
+    tables, home = walks[0].tables, walks[0].best.copy()
+    cooling = _cooling(walks[0])
+    best, best_goal = home, walks[0].best_goal
+
+    def side(part: float, start: float, looses: list[float]) -> None:
+        """Let each walk anneal for a part of what is left, and keep the best."""
+        nonlocal best, best_goal
+        progress = _progress(meter, until, part)
+        pairs = zip(walks, looses, strict=True)
+        side_by_side([partial(walk.anneal, progress, cooling, start, loose) for walk, loose in pairs])
+        cooling.fit()
+        for walk in walks:
+            if walk.best_goal < best_goal:
+                best, best_goal = walk.best.copy(), walk.best_goal
+
+    side(FIRST_SHARE, 0.0, [LOOSE[0]] * len(walks))
+    steps = WHOLE_SHARE / FIRST_SHARE * walks[0].steps
+    many = int(min(MOST_COOLINGS, steps / (SWEEPS * len(tables.movable) * len(tables.cap))))
+    if many < 1:
+        side(1.0, 0.0, [LOOSE[number % 2] for number in range(len(walks))])
+        return best
+    tried: dict[float, int] = {}
+    for number in range(many):
+        for walk in walks:
+            walk.go_to(home)
+        looses = [_next_loose(tried, number + index) for index in range(len(walks))]
+        left = (1.0 - FIRST_SHARE) - WHOLE_SHARE * number / many
+        side(WHOLE_SHARE / many / left, 0.0, looses)
+        for walk, loose in zip(walks, looses, strict=True):
+            tried[loose] = min(tried.get(loose, walk.best_goal), walk.best_goal)
+    loose = _next_loose(tried, 0)
+    for number, start in enumerate(AGAIN):
+        for walk in walks:
+            walk.go_to(best)
+        side(1.0 / (len(AGAIN) - number), start, [loose] * len(walks))
+    return best
+
+
+def _next_loose(tried: dict[float, int], number: int) -> float:
+    """Return what has not been tried yet, or else what led to the lowest goal."""
+    fresh = [loose for loose in LOOSE if loose not in tried]
+    return fresh[number % len(fresh)] if fresh else min(LOOSE, key=lambda loose: tried[loose])
+
+
+def _progress(meter: Meter, until: float, part: float) -> Callable[[int], float]:
+    """Return what counts steps and tells how much is done of a part of the budget that is left down to `until`."""
+    begin = meter.left
+    whole = (begin - until) * part
 
     def progress(steps: int) -> float:
         meter.work(STEP_WORK * steps)
-        return 1.0 if meter.over() else 1 - (meter.left - until) / whole
+        left = meter.left
+        return 1.0 if whole <= 0 or meter.over() else min(1.0, (begin - left) / whole)
 
-    side_by_side([lambda walk=walk: _anneal(walk, progress) for walk in walks])  # type: ignore[misc]
-    best = min(walks, key=lambda walk: walk.best_goal)
-    if best.best_goal >= search.value.goal:
-        return
-    # Judged by the reference evaluation, which shares nothing with the compiled search.
-    counts = links.recount(search.counts, search.place, best.best)
-    if why_not_valid(instance, best.best, None, counts) is None:
-        search.offer(best.best)
+    return progress
 
 
-def _anneal(walk: Walk, progress: Callable[[int], float]) -> None:
+def _cooling(walk: Walk) -> Cooling:
+    """Return a schedule between what most shifts cost and less than what the cheapest cost."""
     rises = walk.rises()
     if not len(rises):
-        return
+        return Cooling(1.0, 1.0)
     # Between the median and the upper quartile: where most guests are tiny the median says little of the others.
     hot = float(np.sqrt(rises[len(rises) // 2] * rises[3 * len(rises) // 4]))
-    walk.anneal(progress, hot, COLD * hot)
+    return Cooling(hot, max(COLDEST, COLD * float(rises[len(rises) // 100])))
 
 
 def side_by_side(parts: list[Callable[[], None]]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.solver.elastic.cooling import Cooling
 from scheduler.solver.forms import Index, Ints
 from scheduler.solver.kernels.elastic import anneal_elastic, sample_rises
 from scheduler.solver.kernels.pressure import (
@@ -21,20 +22,22 @@ from scheduler.solver.kernels.pressure import (
     find_room,
     make_pressure,
 )
-from scheduler.solver.kernels.state import make_state, move_all
+from scheduler.solver.kernels.state import GOAL, make_state, move_all
 from scheduler.solver.kernels.tables import Tables
 
 SLICE_STEPS = 10_000
 SWAPS, CHAINS, HOMES = 500, 200, 100
 """Of 1024 proposals, the swaps and the chains; of shifts, those that go home."""
-FLOOR = 0.04
+HEAVY = 500
+"""Of 1024 proposals, those with guests drawn by size, at the start; none at the end, when large ones have settled."""
+FLOOR = 0.03
 """What a lack is reckoned to be larger than it is, in average demands of the resource."""
 FIRST, LEAST, MOST = 0.1, 0.01, 1000.0
 """Price of a unit of lack at first, and its bounds, in what the unit costs over a soft limit."""
-GAIN, MOST_SHORT = 0.005, 3.0
+GAIN, MOST_SHORT = 0.006, 3.0
 """How much the logarithm of a price rises a slice for each host lacking more than wanted, and for so many at most."""
-WANTED, LOOSE, POWER = 0.1, 0.08, 3.0
-"""Hosts wanted to lack a resource: at the end, at the start as a part of all, and the power of the time between."""
+WANTED, POWER = 0.1, 3.0
+"""Hosts wanted to lack a resource at the end, and the power of the time left by which they fall from a part of all."""
 SAMPLES = 4096
 
 
@@ -52,7 +55,7 @@ class Walk:
 
     @property
     def best(self) -> Ints:
-        """The cheapest valid placement met."""
+        """The cheapest valid placement met since the last one that it was sent to."""
         return self.pressure.best
 
     @property
@@ -61,10 +64,11 @@ class Walk:
         return int(self.pressure.figures[BEST_GOAL])
 
     def go_to(self, place: Ints) -> None:
-        """Go on from another valid placement."""
+        """Go on from another valid placement, which becomes the best met."""
         move_all(self.tables, self.state, place)
-        # What has moved since the best cannot be told from the trail any more.
-        self.pressure.figures[SINCE] = -1
+        self.pressure.best[:] = place
+        self.pressure.figures[BEST_GOAL] = self.state.totals[GOAL]
+        self.pressure.figures[SINCE] = 0
 
     def rises(self) -> NDArray[np.float64]:
         """Return what shifts drawn by chance raise the goal by, those above 0 in rising order; capacity is left out."""
@@ -72,14 +76,20 @@ class Walk:
         found = sample_rises(self.tables, self.elastic, self.state, self.pressure, rises)
         return np.sort(rises[:found]).astype(np.float64)
 
-    def anneal(self, progress: Callable[[int], float], hot: float, cold: float, loose: float = LOOSE) -> None:
-        """Anneal from temperature `hot` to `cold` until `progress`, told of the steps made, returns 1."""
-        hosts, done = len(self.elastic.targets), progress(0)
-        while done < 1.0:
+    def anneal(self, progress: Callable[[int], float], cooling: Cooling, start: float, loose: float) -> None:
+        """Anneal from `start`, a part of the cooling, to its end until `progress`, told of the steps made, returns 1.
+
+        At the start of the cooling the part `loose` of the hosts should lack each resource. What is met on the way is
+        noted in `cooling`.
+        """
+        hosts, past = len(self.elastic.targets), progress(0)
+        while past < 1.0:
+            done = start + (1.0 - start) * past
             self._press(WANTED + max(0.0, loose * hosts - WANTED) * (1.0 - done) ** POWER)
-            temperature = hot * (cold / hot) ** done
-            self._slice(temperature, strict=False)
-            done = progress(SLICE_STEPS)
+            temperature = cooling.at(done)
+            self._slice(temperature, int(HEAVY * (1.0 - done)))
+            cooling.measure(temperature, float(self.state.totals[GOAL] + self.pressure.penalty.sum()))
+            past = progress(SLICE_STEPS)
 
     def _press(self, wanted: float) -> None:
         """Set prices of lacks for the next slice; `wanted` hosts should lack each resource."""
@@ -90,7 +100,7 @@ class Walk:
         pressure.each[:] = self.price * self.floor
         find_room(self.elastic, self.state, pressure)
 
-    def _slice(self, temperature: float, strict: bool) -> None:
+    def _slice(self, temperature: float, heavy: int, strict: bool = False) -> None:
         anneal_elastic(
             self.tables,
             self.elastic,
@@ -101,6 +111,7 @@ class Walk:
             SWAPS,
             CHAINS,
             HOMES,
+            heavy,
             strict,
         )
         self.steps += SLICE_STEPS

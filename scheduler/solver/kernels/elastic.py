@@ -261,16 +261,20 @@ def anneal_elastic(
     swaps: int,
     chains: int,
     homes: int,
+    heavy: int,
     strict: bool,
 ) -> None:
     """Make `steps` proposals at a temperature (of the goal's unit).
 
     Of 1024, `swaps` are swaps and `chains` chains, the others shifts; of shifts and of the second steps of chains,
-    `homes` of 1024 go home. `strict`: no host may lack more than it does.
+    `homes` of 1024 go home. `heavy` of 1024 draw guests by their size, the others draw any. `strict`: no host may lack
+    more than it does.
     """
     movable, targets, homeland = tables.movable, elastic.targets, elastic.home
     many, hosts = movable.shape[0], targets.shape[0]
-    if many == 0 or hosts == 0:
+    sized = elastic.sized
+    sizes = sized.shape[0]
+    if many == 0 or hosts == 0 or sizes == 0:
         return
     slack = NEVER if elastic.free[1] else 2 * abs(tables.figures[CROWD_WEIGHT])
     place, cost, penalty = state.host, state.cost, pressure.penalty
@@ -279,7 +283,8 @@ def anneal_elastic(
         x = _next(x)
         drawn = _high(x)
         x = _next(x)
-        g = movable[(_high(x) * many) >> 31]
+        by_size = (drawn >> 20) < heavy
+        g = sized[(_high(x) * sizes) >> 31] if by_size else movable[(_high(x) * many) >> 31]
         a, home = place[g], homeland[g]
         x = _next(x)
         chance = (_high(x) + 1) / SPAN
@@ -287,7 +292,7 @@ def anneal_elastic(
         other, c = -1, -1
         x = _next(x)
         if kind < swaps + chains:
-            other = movable[(_high(x) * many) >> 31]
+            other = sized[(_high(x) * sizes) >> 31] if by_size else movable[(_high(x) * many) >> 31]
             b = place[other]
             c = a
             if kind >= swaps:

@@ -16,6 +16,9 @@ from scheduler.solver.kernels.compiled import compiled, entry, example
 from scheduler.solver.kernels.state import GOAL, State, make_state
 from scheduler.solver.kernels.tables import APART, SOFT, Tables, Terms
 
+SIZED = 8.0
+"""Times that a guest of average size stands among those to draw by size."""
+
 
 class Elastic(NamedTuple):
     """Constants for prices at a use.
@@ -25,7 +28,8 @@ class Elastic(NamedTuple):
     int64[hosts, resources], `soft_weight` int64[resources]; `ratio` int64[hosts, ratios, 2] and `ratios`
     int64[ratios, 4] (columns, target, weight); all other terms in `rest`, if `has_rest`[0]. `apart` int64[guests] is
     where the counts of the guest's first form that keeps it apart by host begin, or -1. `targets` are the hosts
-    that some guest may use; `free`[0]: every guest may use all hosts; `free`[1]: the goal has soft forms.
+    that some guest may use; `free`[0]: every guest may use all hosts; `free`[1]: the goal has soft forms. `sized`
+    holds each guest that may move as often as it is large: to draw from.
     """
 
     demand: Ints
@@ -41,6 +45,7 @@ class Elastic(NamedTuple):
     apart: Ints
     targets: Ints
     free: Bools
+    sized: Ints
 
 
 class Pressure(NamedTuple):
@@ -111,7 +116,18 @@ def make_elastic(tables: Tables) -> Elastic:
         apart=_apart(tables),
         targets=np.flatnonzero(tables.masks.any(axis=0)).astype(np.int64),
         free=np.array([bool(tables.masks.all()), bool((groups.rank == SOFT).any())]),
+        sized=_sized(tables),
     )
+
+
+def _sized(tables: Tables) -> Ints:
+    """Each movable guest as often as the largest part it takes of an average host tells, at least once."""
+    demand = tables.demand[tables.movable, 0, :]
+    room = np.maximum(1.0, np.minimum(tables.cap, demand.sum(axis=0)).mean(axis=0))
+    size = (demand / room).max(axis=1, initial=0.0)
+    times = np.rint(SIZED * size / max(1e-12, float(size.mean()) if len(size) else 1.0)).astype(np.int64)
+    sized: Ints = np.repeat(tables.movable, np.maximum(1, times))
+    return sized
 
 
 def _apart(tables: Tables) -> Ints:

@@ -1,15 +1,17 @@
-"""What holds for the elastic search: exact figures through states over capacity, and a valid best that only improves."""
+"""What holds for the elastic search: exact figures through states over capacity, and a best that is valid."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cluster.clock import SystemClock
+from scheduler.solver.elastic.cooling import Cooling
 from scheduler.solver.elastic.search import search_elastic, side_by_side, suits
 from scheduler.solver.elastic.walk import Walk
 from scheduler.solver.evaluate import BROKEN, GOAL, HARD, evaluate, why_not_valid
@@ -61,7 +63,7 @@ def test_figures_stay_exact_over_capacity(seed: int, other: int, hot: float) -> 
     tables = make_tables(instance)
     walk = Walk(tables, make_elastic(tables), instance.home, other)
     start = evaluate(instance, instance.home)
-    walk.anneal(_steps(20_000), hot, 1.0)
+    walk.anneal(_steps(20_000), Cooling(hot, 1.0), 0.0, 0.5)
     value = evaluate(instance, walk.state.place)
     # Overload is no figure of the walk: here it is what is short.
     assert walk.state.totals[[HARD, BROKEN, GOAL]].tolist() == [value.hard, value.broken, value.goal]
@@ -109,3 +111,18 @@ def test_what_a_thread_raises_is_raised() -> None:
         assert done == [1]
     else:
         raise AssertionError("nothing was raised")
+
+
+def test_cooling_gives_time_to_where_energy_is_lost() -> None:
+    """Fitted, it still falls from hot to cold, and the temperatures at which most was lost get most of the time."""
+    cooling = Cooling(1e6, 1.0)
+    assert np.isclose(cooling.at(0.5), 1e3)
+    for done in np.linspace(0.0, 1.0, 200):
+        temperature = cooling.at(float(done))
+        cooling.measure(temperature, 1e9 if temperature > 1e4 else 0.0)
+    cooling.fit()
+    falling = [cooling.at(float(done)) for done in np.linspace(0.0, 1.0, 50)]
+    assert np.isclose(falling[0], 1e6)
+    assert np.isclose(falling[-1], 1.0)
+    assert all(later <= earlier for earlier, later in pairwise(falling))
+    assert sum(3e3 < one < 3e4 for one in falling) > 10
