@@ -41,13 +41,13 @@ class Worth:
     base: float
     saving: Floats
 
-    def of_best(self, most: int, offer: Ints, spare: Ints) -> float:
-        """Return the most that `most` hosts can save, or divisible ones that take what is `spare` of their offers."""
+    def of_best(self, most: int, taken: Ints, spare: Ints) -> float:
+        """Return the most that `most` hosts can save, or divisible ones that have taken all that is spare."""
         hosts = np.flatnonzero(self.saving > 0)
         saving = self.saving[hosts]
         best = float(np.sort(saving)[::-1][:most].sum())
-        for k in range(offer.shape[1]):
-            size = offer[hosts, k]
+        for k in range(taken.shape[1]):
+            size = taken[hosts, k]
             order = np.argsort(-saving / np.maximum(size, 1e-9), kind="stable")
             whole = int(np.searchsorted(np.cumsum(size[order]), spare[k], side="right"))
             saved = float(saving[order[:whole]].sum())
@@ -89,7 +89,30 @@ class AsleepBound:
     def most(self) -> int:
         """Most hosts that can be asleep."""
         alike = replace(self.sleep, idle_cost=self.sleep.asleep_cost + self.able)
-        return most_saved(self.reach, alike)
+        most = most_saved(self.reach, alike)
+        for taken, spare in zip(self.taken[self.able].T, self.spare.tolist(), strict=True):
+            most = min(most, int(np.searchsorted(np.cumsum(np.sort(taken)), spare, side="right")))
+        return most
+
+    @cached_property
+    def _caps(self) -> list[tuple[Ints, int]]:
+        """Figures int64[m] of the movable guests that could run out, and their cap: moves, and memory moved."""
+        counted, instance = self.reach.counted, self.instance
+        mib = np.where(counted, instance.mib[instance.movable], 0)
+        caps = [(counted.astype(np.int64), instance.max_moves), (mib, instance.max_mib)]
+        return [(figures, most) for figures, most in caps if figures.sum() > most]
+
+    @cached_property
+    def taken(self) -> Ints:
+        """What a host asleep takes of what is `spare`: the reserve's resources, and what is capped, int64[hosts, k]."""
+        capped = [self.per_host(figures)[:, None] for figures, _ in self._caps]
+        return np.concatenate([self.sleep.offer, *capped], axis=1)
+
+    @cached_property
+    def spare(self) -> Ints:
+        """What hosts asleep can take of it in all, int64[k]."""
+        reserve = self.sleep.offer.sum(axis=0) - self.sleep.need
+        return np.concatenate([reserve, np.array([most for _, most in self._caps], dtype=np.int64)])
 
     @cached_property
     def price(self) -> Ints:
@@ -123,7 +146,7 @@ class AsleepBound:
         return math.floor((worth.base - saved) - SURE * (abs(worth.base) + saved) - 1)
 
     def _saved(self, worth: Worth) -> float:
-        return worth.of_best(self.most, self.sleep.offer, self.sleep.offer.sum(axis=0) - self.sleep.need)
+        return worth.of_best(self.most, self.taken, self.spare)
 
     @cached_property
     def _watts(self) -> Watts | None:

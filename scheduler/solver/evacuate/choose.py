@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from scheduler.solver.bounds.asleep import AsleepBound
 from scheduler.solver.forms import Bools, Ints
-from scheduler.solver.instance import Instance
 
 Floats = NDArray[np.float64]
 MOST_SWAPPED = 2000
@@ -21,24 +20,6 @@ def net_savings(bound: AsleepBound) -> Floats:
     sleep = bound.sleep
     saving = (sleep.idle_cost - sleep.asleep_cost - bound.per_host(bound.price)).astype(np.float64)
     return np.where(bound.able & (sleep.idle_cost > sleep.asleep_cost), saving, -np.inf)
-
-
-def what_closing_takes(instance: Instance, bound: AsleepBound) -> tuple[Ints, Ints]:
-    """Return what closing each host takes, int64[hosts, k], of what there is, int64[k].
-
-    These are the reserve's resources and, where they could run out, the moves and the memory that may be moved.
-    """
-    counted = bound.reach.counted
-    caps = [
-        (counted.astype(np.int64), instance.max_moves),
-        (np.where(counted, instance.mib[instance.movable], 0), instance.max_mib),
-    ]
-    taken, spare = [bound.sleep.offer], [bound.sleep.offer.sum(axis=0) - bound.sleep.need]
-    for figures, most in caps:
-        if figures.sum() > most:
-            taken.append(bound.per_host(figures)[:, None])
-            spare.append(np.array([most], dtype=np.int64))
-    return np.concatenate(taken, axis=1), np.concatenate(spare)
 
 
 def in_order(taken: Ints, spare: Ints, net: Floats) -> Ints:

@@ -11,7 +11,7 @@ import numpy as np
 
 from scheduler.solver.bounds.asleep import AsleepBound
 from scheduler.solver.evacuate.bundles import make_bundles
-from scheduler.solver.evacuate.choose import Floats, choose, in_order, net_savings, what_closing_takes
+from scheduler.solver.evacuate.choose import Floats, choose, in_order, net_savings
 from scheduler.solver.evaluate import GOAL, MIB, MOVES
 from scheduler.solver.forms import Bools, Ints
 from scheduler.solver.kernels.repack import LEAST_EXCESS, make_repack, repack_steps, start
@@ -54,7 +54,7 @@ class Emptying:
         self.bound = AsleepBound(instance)
         self.sleep = self.bound.sleep
         self.net: Floats = net_savings(self.bound)
-        self.taken, self.spare = what_closing_takes(instance, self.bound)
+        self.taken, self.spare = self.bound.taken, self.bound.spare
         self.order = in_order(self.taken, self.spare, self.net)
         self.held = np.zeros(instance.hosts, dtype=np.bool_)
         self.most = min(self.bound.most, len(self.order))

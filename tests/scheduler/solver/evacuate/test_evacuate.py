@@ -139,6 +139,16 @@ def test_guests_that_belong_together_leave_together() -> None:
     assert search.value.broken == 0
 
 
+@pytest.mark.parametrize("cap", [5, 20])
+def test_few_moves_empty_the_hosts_with_fewest_guests(cap: int) -> None:
+    """Under a cap as many hosts sleep as could with so many moves of the hosts' guests, the fewest first."""
+    case = lower_problem(make_problem("consolidate", generate(30, 150, 3), max_moves=cap))
+    search = emptied(case.instance, 2.0)
+    assert search.value.moves <= cap
+    fewest = np.sort(np.bincount(case.instance.home, minlength=30))
+    assert len(asleep_of(case, search)) >= np.searchsorted(np.cumsum(fewest), cap, side="right") - 1 > 0
+
+
 def test_nothing_applies_without_sleep() -> None:
     """A goal in which no host can sleep is none for emptying."""
     case = lower_problem(make_problem("balance", generate(4, 10)))
