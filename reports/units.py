@@ -76,4 +76,6 @@ def fit(text: str, width: int) -> str:
 
 def plain(text: str) -> str:
     """Text from files or guests made safe for a terminal: what does not print is replaced."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else "?" for char in text)

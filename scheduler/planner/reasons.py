@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cluster.limits import Resource, demand, limit, room
+from cluster.limits import DEMANDS, Resource, demand, limit, room
 from cluster.problem import (
     ApartInCells,
     AtLeastCells,
@@ -28,7 +28,8 @@ class Reasons:
         self._problem, self._final = problem, final
         self._start = {guest.id: guest.host for guest in problem.snapshot.guests}
         self._held = set(final.values())
-        self._used: dict[str, dict[Resource, int]] = {}
+        self._overloads: dict[str, list[tuple[Resource, str]]] = {}
+        self._loads: dict[str, dict[Resource, float]] = {}
         self._mended: dict[str, list[_Mendable]] = {}
         for form in problem.forms:
             if not isinstance(form, _Mendable):
@@ -61,32 +62,37 @@ class Reasons:
                 return form.rule
         return None
 
-    def _used_of(self, host: str) -> Mapping[Resource, int]:
-        """Return what the guests of a host take of it at the start."""
-        if host not in self._used:
-            guests = self._problem.snapshot.guests_by_host[host]
-            self._used[host] = {resource: sum(demand(one, resource) for one in guests) for resource in Resource}
-        return self._used[host]
-
     def _overload(self, guest: str) -> str | None:
-        snapshot = self._problem.snapshot
-        host = snapshot.host_by_id[snapshot.guest_by_id[guest].host]
-        for resource, used in self._used_of(host.id).items():
+        host = self._start[guest]
+        if host not in self._overloads:
+            self._overloads[host] = self._overloads_of(host)
+        one = self._problem.snapshot.guest_by_id[guest]
+        return next((text for resource, text in self._overloads[host] if demand(one, resource)), None)
+
+    def _overloads_of(self, host_id: str) -> list[tuple[Resource, str]]:
+        """Return each resource of which a host is over its limit at the start, with a sentence."""
+        host, guests = self._problem.snapshot.host_by_id[host_id], self._problem.snapshot.guests_by_host[host_id]
+        found = []
+        for resource in Resource:
             most, whole = limit(host, resource, self._problem.limits), room(host, resource)
-            if most is not None and used > most and demand(snapshot.guest_by_id[guest], resource):
+            used = sum(map(DEMANDS[resource], guests))
+            if most is not None and used > most:
                 share = f" ({used / whole:.0%} of its room)" if whole else ""
-                return f"{host.id} over its {_SHOWN.get(resource, resource.value)} limit{share}"
-        return None
+                found.append((resource, f"{host_id} over its {_SHOWN.get(resource, resource.value)} limit{share}"))
+        return found
+
+    def _load(self, host_id: str) -> Mapping[Resource, float]:
+        """Return what of a host's CPU and memory is taken at the start, as ratios of its room."""
+        if host_id not in self._loads:
+            host, guests = self._problem.snapshot.host_by_id[host_id], self._problem.snapshot.guests_by_host[host_id]
+            self._loads[host_id] = {
+                resource: sum(map(DEMANDS[resource], guests)) / whole if (whole := room(host, resource)) else 0.0
+                for resource in (Resource.CPU, Resource.MEMORY)
+            }
+        return self._loads[host_id]
 
     def _ratios(self, move: Move) -> str:
         """Name the resource in which the two hosts differ most at the start."""
-        ratios = {}
-        for resource in (Resource.CPU, Resource.MEMORY):
-            ends = []
-            for one in (move.source, move.target):
-                whole = room(self._problem.snapshot.host_by_id[one], resource)
-                ends.append(self._used_of(one)[resource] / whole if whole else 0.0)
-            ratios[resource] = (ends[0] - ends[1], ends)
-        resource = max(ratios, key=lambda one: (ratios[one][0], one))
-        high, low = ratios[resource][1]
-        return f"{_SHOWN[resource]} {high:.0%} on {move.source}, {low:.0%} on {move.target}"
+        high, low = self._load(move.source), self._load(move.target)
+        resource = max(high, key=lambda one: (high[one] - low[one], one))
+        return f"{_SHOWN[resource]} {high[resource]:.0%} on {move.source}, {low[resource]:.0%} on {move.target}"

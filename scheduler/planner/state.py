@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cluster.guest import Guest
-from cluster.limits import Resource, demand, limit
+from cluster.limits import DEMANDS, Resource, limit
 from cluster.problem import ApartInCells, AtLeastCells, Form, HostMask, Problem, TogetherInCell, WithinCellsOf
 from cluster.rules import Enforcement
 
@@ -65,7 +65,7 @@ class HostUse:
 
 
 def _demands(guest: Guest) -> dict[Resource, int]:
-    return {resource: amount for resource in Resource if (amount := demand(guest, resource)) > 0}
+    return {resource: amount for resource, of in DEMANDS.items() if (amount := of(guest)) > 0}
 
 
 OrderedForm = ApartInCells | AtLeastCells | HostMask
