@@ -14,7 +14,7 @@ from scheduler.solver.evaluate import GOAL, why_not_valid
 from scheduler.solver.forms import Ints
 from scheduler.solver.instance import Instance
 from scheduler.solver.kernels.pressure import make_elastic
-from scheduler.solver.kernels.tables import make_tables
+from scheduler.solver.kernels.tables import Tables, make_tables
 from scheduler.solver.meter import Meter
 from scheduler.solver.search import Search
 
@@ -24,7 +24,7 @@ COLD, COLDEST = 0.1, 0.3
 """Temperature at the end as a part of the rises that only one in a hundred are below, and the least."""
 FIRST_SHARE, WHOLE_SHARE = 0.08, 0.6
 """Parts of the budget for a first, quick cooling that measures, and for the whole ones that follow."""
-SWEEPS, MOST_COOLINGS = 4000, 6
+SWEEPS, MOST_COOLINGS = 8000, 4
 """Proposals for each guest and host that make a whole cooling; more budget than that is used for several, for the
 large guests settle by chance early on, up to so many a thread."""
 LOOSE = (0.08, 0.02)
@@ -74,8 +74,11 @@ def _failing(instance: Instance, use: Ints) -> float:
     return float((use[hosts] + instance.demand[guests, 0] > instance.cap[hosts]).any(axis=1).mean())
 
 
-def search_elastic(search: Search, meter: Meter, share: float = 1.0) -> None:
-    """Improve the incumbent's goal for a share of what is left of the budget. Repeatable with a work limit."""
+def search_elastic(search: Search, meter: Meter, share: float = 1.0, tables: Tables | None = None) -> None:
+    """Improve the incumbent's goal for a share of what is left of the budget. Repeatable with a work limit.
+
+    Nothing is done while something is broken or over a limit. `tables` are those of the instance, if they are there.
+    """
     instance = search.instance
     until, whole_s = meter.left * (1 - share), meter.left
     if any(search.value[:GOAL]) or why_not_valid(instance, search.place, search.asleep, search.counts):
@@ -84,7 +87,7 @@ def search_elastic(search: Search, meter: Meter, share: float = 1.0) -> None:
     links = search.links
     back = 0.0 if limited else SETTLE_S + SETTLE_LINKS * (whole_s - meter.left)
     until += min(back, SETTLE_MOST * whole_s)
-    tables = make_tables(instance)
+    tables = tables or make_tables(instance)
     elastic = make_elastic(tables)
     many = 1 if limited else max(1, meter.budget.workers)
     walks = [Walk(tables, elastic, search.place, meter.budget.seed + number) for number in range(many)]
