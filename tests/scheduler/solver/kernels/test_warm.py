@@ -45,7 +45,7 @@ def test_after_warming_no_plan_of_any_policy_compiles() -> None:
     done = subprocess.run([sys.executable, "-c", PLANS], cwd=root, check=True, capture_output=True, text=True)
     figures: dict[str, list[int]] = json.loads(done.stdout)
     assert {name: figure for name, figure in figures.items() if figure[1] or figure[2] > 1} == {}
-    for name in ("fill", "move_all", "mend_each", "empty_hosts", "anneal"):
+    for name in ("fill", "move_all", "mend_each", "seat_bundles", "anneal"):
         assert figures[name] == [1, 0, 1], name
 
 
