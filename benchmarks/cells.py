@@ -1,13 +1,17 @@
 """One search of the whole against cells on an engine: `python -m benchmarks.cells 2000x20000 --workers 2 --seconds 5`.
 
 Prints for each way what is left of the imbalance (RMS), moves, GiB, and seconds taken, imports left out. With
-`--dask` a Dask cluster of as many worker processes is started on this machine as well, on the loopback alone.
+`--dask` a Dask cluster of as many worker processes is started on this machine as well, on the loopback alone; it is
+used once as it is and once with one of its workers killed after a third of the time.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,8 +32,8 @@ from scheduler.solver.solve import search_of
 
 
 @contextmanager
-def dask_cluster(workers: int) -> Iterator[str]:
-    """Run a Dask scheduler and worker processes on the loopback for as long as the block lasts; yield its address."""
+def dask_cluster(workers: int) -> Iterator[tuple[str, list[int]]]:
+    """Run a Dask scheduler and workers on the loopback for as long as the block lasts; yield its address and pids."""
     # Without types of its own that strict checking takes.
     distributed: Any = importlib.import_module("distributed")
     with distributed.LocalCluster(
@@ -40,7 +44,8 @@ def dask_cluster(workers: int) -> Iterator[str]:
         dashboard_address=None,
         silence_logs=50,
     ) as cluster:
-        yield str(cluster.scheduler_address).replace("tcp://", DASK)
+        pids = [int(nanny.pid) for nanny in cluster.workers.values()]
+        yield str(cluster.scheduler_address).replace("tcp://", DASK), pids
 
 
 def line(instance: Instance, name: str, budget: Budget, whole: bool) -> str:
@@ -80,9 +85,13 @@ def main() -> None:
             budget = Budget(options.seconds, workers=workers, seed=options.seed)
             print(line(instance, f"cells, {LOCAL}, {workers} workers", budget, False), flush=True)
         if options.dask:
-            with dask_cluster(options.workers) as address:
+            with dask_cluster(options.workers) as (address, pids):
                 budget = Budget(options.seconds, workers=options.workers, seed=options.seed, engine=address)
                 print(line(instance, f"cells, Dask, {options.workers} workers", budget, False), flush=True)
+                killer = threading.Timer(options.seconds / 3, os.kill, (pids[0], signal.SIGKILL))
+                killer.start()
+                print(line(instance, "the same, one killed", budget, False), flush=True)
+                killer.join()
 
 
 if __name__ == "__main__":

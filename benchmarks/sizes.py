@@ -40,7 +40,7 @@ def main() -> None:
         "sizes", nargs="*", default=["100x1000", "300x3000", "1000x10000", "3000x30000", "10000x100000"]
     )
     parser.add_argument("--ms-per-host", type=float, default=2.0, help="of solving (default: 2)")
-    parser.add_argument("--least-s", type=float, default=0.5, help="of solving, however few the hosts (default: 0.5)")
+    parser.add_argument("--least-s", type=float, default=1.0, help="of solving, however few the hosts (default: 1)")
     parser.add_argument("--max-moves", type=int)
     parser.add_argument("--moves-per-host", type=float, help="a cap in proportion to the hosts instead")
     parser.add_argument("--workers", type=int, default=1)

@@ -14,10 +14,12 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from datetime import datetime, timedelta
 from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from cluster.clock import SystemClock
 from cluster.errors import InputError, UnreachableError
 from scheduler.solver.cells.choose import LOCAL
 from scheduler.solver.cells.task import heed, ready
@@ -28,7 +30,11 @@ T = TypeVar("T")
 DASK = "dask://"
 CONNECT_S = 5.0
 GRACE_S = 0.2
-"""What workers have to stop when told to; then they are killed."""
+"""What all workers together have to stop when told to; then they are killed."""
+ANSWER_S = 0.5
+"""What a Dask worker has to tell the time."""
+SAME_TIME_S = 0.2
+"""How far clocks may be apart and still be taken as one."""
 DASK_RETRIES = 2
 """How often Dask itself runs a task again that failed."""
 
@@ -38,7 +44,7 @@ class Engine(Protocol):
 
     workers: int
     shares_clock: bool
-    """Whether the monotonic clock of its workers is the one of this process."""
+    """Whether the clocks of its workers tell the time of this process's clock."""
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run a function that can be pickled by its name; workers that died have been replaced before it is given."""
@@ -91,10 +97,14 @@ class Processes:
         self._halt.set()
         processes = self._processes()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        clock = SystemClock()
+        until_s = clock.monotonic_s() + GRACE_S
+        for process in processes:
+            process.join(max(0.0, until_s - clock.monotonic_s()))
+        for process in processes:
+            process.kill()
         for process in processes:
             process.join(GRACE_S)
-            if process.is_alive():
-                process.kill()
 
     @property
     def pids(self) -> list[int]:
@@ -133,8 +143,6 @@ class Dask:
     own deadline.
     """
 
-    shares_clock = False
-
     def __init__(self, address: str) -> None:
         try:
             # Without types of its own that strict checking takes.
@@ -152,10 +160,24 @@ class Dask:
             raise UnreachableError(
                 f'scheduler.engine: no Dask scheduler answers at {address!r} ({error}): start it, or set "local"'
             ) from error
-        self.workers = max(1, sum(self._client.nthreads().values()))
+        threads = self._client.nthreads()
+        self.workers = max(1, sum(threads.values()))
         self._executor = self._client.get_executor(retries=DASK_RETRIES, pure=False)
+        self.shares_clock = self._same_time(list(threads))
         for _ in range(self.workers):
             self._executor.submit(ready)
+
+    def _same_time(self, addresses: list[str]) -> bool:
+        """Whether all workers' clocks agree with ours: only then does a moment mean the same to them."""
+        before = SystemClock().now()
+        asked = [self._client.submit(SystemClock().now, workers=[one], pure=False) for one in addresses]
+        try:
+            clocks: list[datetime] = [one.result(timeout=ANSWER_S) for one in asked]
+        except (OSError, RuntimeError, TimeoutError):
+            # Whoever is busy or gone cannot say.
+            return False
+        most = timedelta(seconds=SAME_TIME_S)
+        return all(before - most <= one <= SystemClock().now() + most for one in clocks)
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         try:

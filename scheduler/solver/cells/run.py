@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from cluster.clock import SystemClock
 from scheduler.solver.cells.engine import Engine, open_engine
 from scheduler.solver.cells.split import Cell, split
-from scheduler.solver.cells.task import CellTask, search_cell, solve_cell
+from scheduler.solver.cells.task import LEAST_PART, CellTask, search_cell, solve_cell
 from scheduler.solver.evaluate import why_not_valid
 from scheduler.solver.forms import Index
 from scheduler.solver.local import Local
@@ -52,12 +53,16 @@ def solve_in_cells(search: Search, meter: Meter) -> None:
     if not len(search.instance.movable) or meter.over():
         return
     with open_engine(meter.budget.engine, meter.budget.workers) as engine:
+        unfinished = 0.0
         for number, one in enumerate(ROUNDS):
             if meter.over():
                 return
-            _round(search, engine, meter, one, number)
+            # A cell that was lost in a round needs what the round was for: the next one starts as hot.
+            heat = max(one.heat, unfinished)
+            finished = _round(search, engine, meter, one.share, heat, number)
+            unfinished = 0.0 if finished else heat
     if meter.budget.work_limit is not None or meter.left > BORDER_S:
-        _borders(search, meter)
+        _borders(search, meter, max(BORDER_HEAT, unfinished))
 
 
 def number_of_cells(hosts: int, workers: int, repeatable: bool) -> int:
@@ -66,16 +71,18 @@ def number_of_cells(hosts: int, workers: int, repeatable: bool) -> int:
     return by_size if repeatable else -(-by_size // workers) * workers
 
 
-def _round(search: Search, engine: Engine, meter: Meter, one: Round, number: int) -> None:
+def _round(search: Search, engine: Engine, meter: Meter, share: float, heat: float, number: int) -> bool:
+    """Deal the hosts, have the cells solved and put together; tell whether all of them were."""
     seed, limited = meter.budget.seed, meter.budget.work_limit is not None
     wanted = number_of_cells(search.instance.hosts, engine.workers, limited)
     cells = list(split(search.instance, search.place, wanted, Random(f"{seed}/{number}"), search.counts))
-    answers = search_cells(engine, cells, meter, one.share, one.heat, seed + 1000 * (number + 1))
+    answers = search_cells(engine, cells, meter, share, heat, seed + 1000 * (number + 1))
     place = search.place.copy()
     for cell, answer in zip(cells, answers, strict=True):
         if answer is not None:
             place[cell.guests] = cell.seats(answer)
     merge(search, cells, place)
+    return all(answer is not None for answer in answers)
 
 
 def merge(search: Search, cells: Sequence[Cell], place: Index) -> None:
@@ -110,10 +117,11 @@ class _Watch:
         self._work = meter.left * share / max(1, len(cells)) if self._limited else None
         self._waiting = deque(range(len(cells)))
         self._tries = [0] * len(cells)
+        self._seconds = [0.0] * len(cells)
         self._answers: list[Index | None] = [None] * len(cells)
 
     def answers(self) -> list[Index | None]:
-        running: dict[Future[Index], int] = {}
+        running: dict[Future[Index | None], int] = {}
         while (self._waiting or running) and not self._over():
             while self._waiting and len(running) < self._engine.workers and not self._over():
                 self._give(self._waiting.popleft(), running)
@@ -131,9 +139,13 @@ class _Watch:
             future.cancel()
         return self._answers
 
-    def _give(self, number: int, running: dict[Future[Index], int]) -> None:
+    def _give(self, number: int, running: dict[Future[Index | None], int]) -> None:
         self._tries[number] += 1
         task = self._task(number)
+        self._seconds[number] = self._seconds[number] or task.seconds
+        if task.seconds < LEAST_PART * self._seconds[number]:
+            # Lost too late in the round to be solved again.
+            return
         if self._tries[number] <= MOST_TRIES:
             running[self._engine.submit(solve_cell, task)] = number
         else:
@@ -144,10 +156,10 @@ class _Watch:
         waves = -(-(len(self._waiting) + 1) // self._engine.workers)
         seconds = 0.0 if self._limited else max(LEAST_S, (meter.left - self._left_after) / waves)
         ends = self._engine.shares_clock and not self._limited
-        until_s = SystemClock().monotonic_s() + seconds if ends else None
-        return CellTask(cell.instance, cell.place, self._seed + number, self._heat, seconds, self._work, until_s)
+        until = SystemClock().now() + timedelta(seconds=seconds) if ends else None
+        return CellTask(cell.instance, cell.place, self._seed + number, self._heat, seconds, self._work, until)
 
-    def _take(self, number: int, answer: Index) -> None:
+    def _take(self, number: int, answer: Index | None) -> None:
         self._answers[number] = answer
         if self._work is not None:
             self._meter.work(self._work)
@@ -158,10 +170,10 @@ class _Watch:
         return self._meter.over()
 
 
-def _borders(search: Search, meter: Meter) -> None:
+def _borders(search: Search, meter: Meter, heat: float) -> None:
     """Search the whole at once, from cold: moves between cells, and what was fixed because it crosses them."""
     local = Local(search.instance, search.place, meter.budget.seed)
     local.mend(meter)
     if search.instance.goal.terms:
-        local.anneal(meter, 1.0, BORDER_HEAT)
+        local.anneal(meter, 1.0, heat)
     search.offer(local.best)

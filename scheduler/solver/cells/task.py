@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from cluster.clock import SystemClock
 from scheduler.solver.forms import Index
@@ -19,7 +20,8 @@ _halted: list[Callable[[], bool]] = []
 class CellTask:
     """What to search: an instance and where it stands, for so long, from so hot.
 
-    `seconds` or, with a work limit, `work` units; `until_s` ends it on the monotonic clock of this machine.
+    `seconds` or, with a work limit, `work` units. At `until` its answer is wanted: begun late, as after the death of
+    the worker that had it first, it takes what is left, or is not begun when that is little.
     """
 
     instance: Instance
@@ -28,19 +30,25 @@ class CellTask:
     heat: float
     seconds: float
     work: float | None = None
-    until_s: float | None = None
+    until: datetime | None = None
 
 
-def solve_cell(task: CellTask) -> Index:
-    """Return the best placement found, as seats of the cell; never worse than the one given."""
+LEAST_PART = 0.4
+"""With less than this part of its time left a task is not begun: its cell would only seem to have been solved."""
+
+
+def solve_cell(task: CellTask) -> Index | None:
+    """Return the best placement found, as seats of the cell, never worse than the one given; `None`: not begun."""
     return search_cell(task, None)
 
 
-def search_cell(task: CellTask, stop: Callable[[], bool] | None) -> Index:
+def search_cell(task: CellTask, stop: Callable[[], bool] | None) -> Index | None:
     """The same, in a process that has its own way to be stopped."""
     seconds = task.seconds
-    if task.until_s is not None:
-        seconds = min(seconds, task.until_s - SystemClock().monotonic_s())
+    if task.until is not None:
+        seconds = min(seconds, (task.until - SystemClock().now()).total_seconds())
+        if seconds < LEAST_PART * task.seconds:
+            return None
     halted = stop or (_halted[0] if _halted else None)
     meter = Meter(Budget(max(0.0, seconds), task.work, 1, task.seed), SystemClock(), halted)
     if meter.over():

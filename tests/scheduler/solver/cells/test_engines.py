@@ -9,6 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -21,7 +24,9 @@ from policies.registry import make_problem
 from scheduler.solver.cells import run
 from scheduler.solver.cells.choose import in_cells
 from scheduler.solver.cells.engine import Processes, open_engine
-from scheduler.solver.evaluate import why_not_valid
+from scheduler.solver.cells.split import split
+from scheduler.solver.cells.task import CellTask, solve_cell
+from scheduler.solver.evaluate import evaluate, why_not_valid
 from scheduler.solver.instance import Instance
 from scheduler.solver.lower import lower_problem
 from scheduler.solver.meter import Budget, Meter
@@ -194,3 +199,34 @@ def test_an_engine_that_is_not_there_is_said_in_one_line() -> None:
         UnreachableError, match=r"scheduler\.engine: no Dask scheduler answers at 'dask://127\.0\.0\.1:1'"
     ):
         open_engine("dask://127.0.0.1:1", 1)
+
+
+def test_a_task_begun_too_late_is_not_begun(large: Instance) -> None:
+    """A cell that is given on after its worker's death must not seem to be solved when there was no time for it."""
+    cell = next(iter(split(large, large.home, 2, Random(1))))
+    now = SystemClock().now()
+    late = CellTask(cell.instance, cell.place, 1, 1.0, 1.0, until=now + timedelta(seconds=0.2))
+    assert solve_cell(late) is None
+    in_time = solve_cell(replace(late, seconds=0.3, until=now + timedelta(seconds=60)))
+    assert in_time is not None
+    assert why_not_valid(cell.instance, in_time) is None
+    assert evaluate(cell.instance, in_time) < evaluate(cell.instance, cell.place)
+
+
+def test_a_dask_worker_killed_leaves_time_to_make_up_for_it(large: Instance, dask: Any) -> None:
+    """With a deadline instead of a work limit its cell is lost for the round, and the next round starts as hot."""
+    search, began_s, killed = search_of(large), time.monotonic(), list[int]()
+    pids = [int(nanny.pid) for nanny in dask.workers.values() if nanny.pid]
+
+    def kill() -> None:
+        os.kill(pids[0], signal.SIGKILL)
+        killed.append(pids[0])
+
+    killer = threading.Timer(1.5, kill)
+    killer.start()
+    run.solve_in_cells(search, Meter(Budget(8.0, None, WORKERS, 1, address(dask)), SystemClock(), None))
+    killer.join()
+    assert killed
+    assert time.monotonic() - began_s < 9
+    assert why_not_valid(large, search.place) is None
+    assert search.value.goal < search.start.goal / 20
