@@ -22,15 +22,15 @@ STEP_WORK = 1e-7
 """What a proposal counts as of a work limit: about the seconds it takes."""
 COLD, COLDEST = 0.1, 0.3
 """Temperature at the end as a part of the rises that only one in a hundred are below, and the least."""
-FIRST_SHARE, WHOLE_SHARE = 0.08, 0.6
+FIRST_SHARE, WHOLE_SHARE = 0.08, 0.45
 """Parts of the budget for a first, quick cooling that measures, and for the whole ones that follow."""
 SWEEPS, MOST_COOLINGS = 8000, 4
 """Proposals for each guest and host that make a whole cooling; more budget than that is used for several, for the
 large guests settle by chance early on, up to so many a thread."""
 LOOSE = (0.08, 0.02)
 """Parts of the hosts that lack a resource at the start of a cooling: each is tried, and the better one is kept."""
-AGAIN = (0.3, 0.45, 0.6)
-"""The rest is for coolings from the best: the part of the schedule that each leaves out."""
+AGAIN = (0.3, 0.3, 0.35, 0.35, 0.45)
+"""The rest is for coolings from the best, which gain most of all: the part of the schedule that each leaves out."""
 SETTLE_S, SETTLE_LINKS, SETTLE_MOST = 0.02, 4.0, 0.3
 """Seconds kept back to take over what was found: these, so many times what linking guests to forms took, and of all
 that is left at most this part."""
