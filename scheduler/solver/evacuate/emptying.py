@@ -112,10 +112,11 @@ class Emptying:
             better = self.offer()
         return better
 
-    def seat_all(self, closed: Bools, sources: Bools, tight: bool, least: int = 1) -> bool:
+    def seat_all(self, closed: Bools, sources: Bools, tight: bool, least: int = 1, rest: bool = False) -> bool:
         """Seat guests of closed hosts, the largest first, in bundles of `least` or more; tell whether all could be.
 
-        None goes to any of `closed` bool[hosts]; those of `sources` bool[hosts] leave.
+        None goes to any of `closed` bool[hosts]; those of `sources` bool[hosts] leave. After one that finds no seat
+        the `rest` is seated or not.
         """
         tables, state = self.bins.tables, self.bins.state
         many = np.diff(self.bundles.first)[self.bundles.of]
@@ -125,15 +126,16 @@ class Emptying:
         np.add.at(size, row.reshape(-1), self.bins.sizes[guests])
         order = np.lexsort((keys[0], -size.max(axis=1, initial=0.0)))
         bundles, leave = np.ascontiguousarray(keys[0][order]), np.ascontiguousarray(keys[1][order])
-        at_once = max(1, SLICE // self.instance.hosts)
+        at_once, good = max(1, SLICE // self.instance.hosts), True
         for i in range(0, len(bundles), at_once):
             if self.over():
                 return False
             batch = slice(i, i + at_once)
             self.meter.work(STEP_WORK * len(bundles[batch]) * self.instance.hosts)
-            if seat_bundles(tables, state, self.bundles, closed, bundles[batch], leave[batch], tight):
+            good &= not seat_bundles(tables, state, self.bundles, closed, bundles[batch], leave[batch], tight)
+            if not good and not rest:
                 return False
-        return True
+        return good
 
     def make_room(self, closed: Bools, steps_a_guest: int) -> bool:
         """Close hosts by annealing, in which all others' guests may move at a price; offer it when that succeeds."""
@@ -150,6 +152,9 @@ class Emptying:
         # Annealing moves guests one by one, which would part those that belong together.
         staying = np.diff(self.bundles.first)[self.bundles.of] > 1
         if self.seat_all(shut, shut, tight=True, least=2):
+            self.seat_all(shut, shut, tight=True, rest=True)
+            if int(bins.state.count[shut].sum()) * instance.hosts > PORTION or self.over():
+                return False
             start(bins.tables, bins.state, repack, shut)
             staying[:] = True
         self.held = shut & (np.bincount(bins.state.host[staying], minlength=instance.hosts) > 0)

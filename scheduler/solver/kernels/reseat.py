@@ -18,6 +18,8 @@ from scheduler.solver.kernels.state import GOAL, LEFT, MIB, State, put, take_bac
 from scheduler.solver.kernels.tables import Tables
 
 NEVER = 1 << 62
+MANY, ENOUGH, STRIDE = 2000, 250, 7919
+"""With more than `MANY` hosts not all are looked at for each guest."""
 
 
 class Bundles(NamedTuple):
@@ -33,10 +35,18 @@ example(Bundles, lambda tables: Bundles(np.zeros(1, np.int64), np.zeros(2, np.in
 
 @compiled
 def _best_alone(tables: Tables, state: State, closed: Bools, g: int, tight: bool) -> int:
-    """Return the seat on an open host that costs a guest least, or leaves least room if `tight`; -1 for none."""
+    """Return the seat on an open host that costs a guest least, or leaves least room if `tight`; -1 for none.
+
+    Of many hosts the first `ENOUGH` that take it are compared, each guest from another host on.
+    """
     modes = tables.demand.shape[1]
+    hosts = tables.cap.shape[0]
     best, best_repair, best_cost, best_full = -1, NEVER, NEVER, 0.0
-    for h in range(tables.cap.shape[0]):
+    seen = 0
+    for k in range(hosts):
+        h = (k + g * STRIDE) % hosts if hosts > MANY else k
+        if hosts > MANY and seen >= ENOUGH:
+            break
         if closed[h] or tables.left[h] or h == state.host[g]:
             continue
         for mode in range(modes):
@@ -45,6 +55,7 @@ def _best_alone(tables: Tables, state: State, closed: Bools, g: int, tight: bool
                 continue
             if not forms_allow(tables, state, g, h):
                 continue
+            seen += 1
             repair = repair_change(tables, state, g, seat)
             if repair > best_repair:
                 continue
