@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FEW = 6.0
 """Guests a host up to which patterns are few enough to be generated."""
-PROBE, FIRST_CLOSING, GENERATING, DIVING = 0.02, 0.08, 0.55, 0.8
+PROBE, FIRST_CLOSING, GENERATING, DIVING = 0.02, 0.25, 0.55, 0.8
 """When these end, in parts of the budget."""
 FIRST_TRIES = 3
 ROUNDS, LEAST_GAIN = 10, 0.02
