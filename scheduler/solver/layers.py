@@ -23,8 +23,6 @@ MOST_SQUARED_BOOLEANS = 1_500
 
 SMALL_SHARE, LARGE_SHARE = 0.15, 0.7
 """The compiled search's part of the budget where CP-SAT can take the whole instance, and where it cannot."""
-ELASTIC_SHARE = 0.97
-"""The elastic search's part: what comes after it polishes."""
 PACKING_SHARE = 0.9
 """Packing's part where guests are to be placed and hosts may stay asleep: nothing else finds as few hosts."""
 
@@ -80,9 +78,8 @@ def _walk(search: Search, meter: Meter) -> bool:
     if not small and not few:
         from scheduler.solver.elastic.search import applies, search_elastic
 
-        if applies(instance):
-            search_elastic(search, meter, ELASTIC_SHARE)
-            share = 1.0
+        if applies(instance) and search_elastic(search, meter):
+            return True
     kept_to_a_ceiling = search_locally(search, meter, share)
     return kept_to_a_ceiling and not small
 

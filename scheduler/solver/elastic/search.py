@@ -74,15 +74,16 @@ def _failing(instance: Instance, use: Ints) -> float:
     return float((use[hosts] + instance.demand[guests, 0] > instance.cap[hosts]).any(axis=1).mean())
 
 
-def search_elastic(search: Search, meter: Meter, share: float = 1.0, tables: Tables | None = None) -> None:
+def search_elastic(search: Search, meter: Meter, share: float = 1.0, tables: Tables | None = None) -> bool:
     """Improve the incumbent's goal for a share of what is left of the budget. Repeatable with a work limit.
 
-    Nothing is done while something is broken or over a limit. `tables` are those of the instance, if they are there.
+    Returns whether it was its turn: not while something is broken or over a limit. `tables` are those of the instance,
+    if they are there.
     """
     instance = search.instance
     until, whole_s = meter.left * (1 - share), meter.left
     if any(search.value[:GOAL]) or why_not_valid(instance, search.place, search.asleep, search.counts):
-        return
+        return False
     limited = meter.budget.work_limit is not None
     links = search.links
     back = 0.0 if limited else SETTLE_S + SETTLE_LINKS * (whole_s - meter.left)
@@ -96,6 +97,7 @@ def search_elastic(search: Search, meter: Meter, share: float = 1.0, tables: Tab
     counts = links.recount(search.counts, search.place, best)
     if why_not_valid(instance, best, None, counts) is None:
         search.offer(best)
+    return True
 
 
 def _rounds(walks: list[Walk], meter: Meter, until: float) -> Ints:
