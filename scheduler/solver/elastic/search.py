@@ -27,8 +27,10 @@ FIRST_SHARE, WHOLE_SHARE = 0.08, 0.45
 SWEEPS, MOST_COOLINGS = 8000, 4
 """Proposals for each guest and host that make a whole cooling; more budget than that is used for several, for the
 large guests settle by chance early on, up to so many a thread."""
-LOOSE = (0.08, 0.02)
-"""Parts of the hosts that lack a resource at the start of a cooling: each is tried, and the better one is kept."""
+Variant = tuple[float, int]
+VARIANTS: tuple[Variant, ...] = ((0.08, 0), (0.02, 500))
+"""Parts of the hosts that lack a resource at the start of a cooling, and proposals of 1024 that draw guests by size:
+each is tried, and what led to the best is kept."""
 AGAIN = (0.3, 0.3, 0.35, 0.35, 0.45)
 """The rest is for coolings from the best, which gain most of all: the part of the schedule that each leaves out."""
 SETTLE_S, SETTLE_LINKS, SETTLE_MOST = 0.02, 4.0, 0.3
@@ -106,44 +108,44 @@ def _rounds(walks: list[Walk], meter: Meter, until: float) -> Ints:
     cooling = _cooling(walks[0])
     best, best_goal = home, walks[0].best_goal
 
-    def side(part: float, start: float, looses: list[float]) -> None:
+    def side(part: float, start: float, variants: list[Variant]) -> None:
         """Let each walk anneal for a part of what is left, and keep the best."""
         nonlocal best, best_goal
         progress = _progress(meter, until, part)
-        pairs = zip(walks, looses, strict=True)
-        side_by_side([partial(walk.anneal, progress, cooling, start, loose) for walk, loose in pairs])
+        pairs = zip(walks, variants, strict=True)
+        side_by_side([partial(walk.anneal, progress, cooling, start, *variant) for walk, variant in pairs])
         cooling.fit()
         for walk in walks:
             if walk.best_goal < best_goal:
                 best, best_goal = walk.best.copy(), walk.best_goal
 
-    side(FIRST_SHARE, 0.0, [LOOSE[0]] * len(walks))
+    side(FIRST_SHARE, 0.0, [VARIANTS[0]] * len(walks))
     steps = WHOLE_SHARE / FIRST_SHARE * walks[0].steps
     many = int(min(MOST_COOLINGS, steps / (SWEEPS * len(tables.movable) * len(tables.cap))))
     if many < 1:
-        side(1.0, 0.0, [LOOSE[number % 2] for number in range(len(walks))])
+        side(1.0, 0.0, [VARIANTS[number % len(VARIANTS)] for number in range(len(walks))])
         return best
-    tried: dict[float, int] = {}
+    tried: dict[Variant, int] = {}
     for number in range(many):
         for walk in walks:
             walk.go_to(home)
-        looses = [_next_loose(tried, number + index) for index in range(len(walks))]
+        variants = [_next_variant(tried, number + index) for index in range(len(walks))]
         left = (1.0 - FIRST_SHARE) - WHOLE_SHARE * number / many
-        side(WHOLE_SHARE / many / left, 0.0, looses)
-        for walk, loose in zip(walks, looses, strict=True):
-            tried[loose] = min(tried.get(loose, walk.best_goal), walk.best_goal)
-    loose = _next_loose(tried, 0)
+        side(WHOLE_SHARE / many / left, 0.0, variants)
+        for walk, variant in zip(walks, variants, strict=True):
+            tried[variant] = min(tried.get(variant, walk.best_goal), walk.best_goal)
+    kept = _next_variant(tried, 0)
     for number, start in enumerate(AGAIN):
         for walk in walks:
             walk.go_to(best)
-        side(1.0 / (len(AGAIN) - number), start, [loose] * len(walks))
+        side(1.0 / (len(AGAIN) - number), start, [kept] * len(walks))
     return best
 
 
-def _next_loose(tried: dict[float, int], number: int) -> float:
+def _next_variant(tried: dict[Variant, int], number: int) -> Variant:
     """Return what has not been tried yet, or else what led to the lowest goal."""
-    fresh = [loose for loose in LOOSE if loose not in tried]
-    return fresh[number % len(fresh)] if fresh else min(LOOSE, key=lambda loose: tried[loose])
+    fresh = [variant for variant in VARIANTS if variant not in tried]
+    return fresh[number % len(fresh)] if fresh else min(VARIANTS, key=lambda variant: tried[variant])
 
 
 def _progress(meter: Meter, until: float, part: float) -> Callable[[int], float]:

@@ -28,8 +28,6 @@ from scheduler.solver.kernels.tables import Tables
 SLICE_STEPS = 10_000
 SWAPS, CHAINS, HOMES = 500, 200, 100
 """Of 1024 proposals, the swaps and the chains; of shifts, those that go home."""
-HEAVY = 500
-"""Of 1024 proposals, those with guests drawn by size, at the start; none at the end, when large ones have settled."""
 FLOOR = 0.03
 """What a lack is reckoned to be larger than it is, in average demands of the resource."""
 FIRST, LEAST, MOST = 0.1, 0.01, 1000.0
@@ -76,10 +74,13 @@ class Walk:
         found = sample_rises(self.tables, self.elastic, self.state, self.pressure, rises)
         return np.sort(rises[:found]).astype(np.float64)
 
-    def anneal(self, progress: Callable[[int], float], cooling: Cooling, start: float, loose: float) -> None:
+    def anneal(
+        self, progress: Callable[[int], float], cooling: Cooling, start: float, loose: float, heavy: int
+    ) -> None:
         """Anneal from `start`, a part of the cooling, to its end until `progress`, told of the steps made, returns 1.
 
-        At the start of the cooling the part `loose` of the hosts should lack each resource. What is met on the way is
+        At the start of the cooling the part `loose` of the hosts should lack each resource, and `heavy` of 1024
+        proposals draw guests by size; none does at the end, when large ones have settled. What is met on the way is
         noted in `cooling`.
         """
         hosts, past = len(self.elastic.targets), progress(0)
@@ -87,7 +88,7 @@ class Walk:
             done = start + (1.0 - start) * past
             self._press(WANTED + max(0.0, loose * hosts - WANTED) * (1.0 - done) ** POWER)
             temperature = cooling.at(done)
-            self._slice(temperature, int(HEAVY * (1.0 - done)))
+            self._slice(temperature, int(heavy * (1.0 - done)))
             cooling.measure(temperature, float(self.state.totals[GOAL] + self.pressure.penalty.sum()))
             past = progress(SLICE_STEPS)
 

@@ -63,7 +63,7 @@ def test_figures_stay_exact_over_capacity(seed: int, other: int, hot: float) -> 
     tables = make_tables(instance)
     walk = Walk(tables, make_elastic(tables), instance.home, other)
     start = evaluate(instance, instance.home)
-    walk.anneal(_steps(20_000), Cooling(hot, 1.0), 0.0, 0.5)
+    walk.anneal(_steps(20_000), Cooling(hot, 1.0), 0.0, 0.5, 500)
     value = evaluate(instance, walk.state.place)
     # Overload is no figure of the walk: here it is what is short.
     assert walk.state.totals[[HARD, BROKEN, GOAL]].tolist() == [value.hard, value.broken, value.goal]
