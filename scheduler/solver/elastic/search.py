@@ -33,9 +33,9 @@ VARIANTS: tuple[Variant, ...] = ((0.08, 0), (0.02, 500))
 each is tried, and what led to the best is kept."""
 AGAIN = (0.3, 0.3, 0.35, 0.35, 0.45)
 """The rest is for coolings from the best, which gain most of all: the part of the schedule that each leaves out."""
-SETTLE_S, SETTLE_LINKS, SETTLE_MOST = 0.02, 4.0, 0.3
-"""Seconds kept back to take over what was found: these, so many times what linking guests to forms took, and of all
-that is left at most this part."""
+SETTLE_S, SETTLE_FORM_S, SETTLE_MOST = 0.02, 5e-5, 0.3
+"""Seconds kept back to judge and take over what was found: these, so many for each form, and of all that is left at most
+this part."""
 TIGHT, FULL = 0.1, 0.75
 """Capacity is tight where so many of the shifts drawn by chance fail on it, or so much of a resource is taken over all
 hosts. Elsewhere plain annealing does."""
@@ -87,8 +87,7 @@ def search_elastic(search: Search, meter: Meter, share: float = 1.0, tables: Tab
     if any(search.value[:GOAL]) or why_not_valid(instance, search.place, search.asleep, search.counts):
         return False
     limited = meter.budget.work_limit is not None
-    links = search.links
-    back = 0.0 if limited else SETTLE_S + SETTLE_LINKS * (whole_s - meter.left)
+    back = 0.0 if limited else SETTLE_S + SETTLE_FORM_S * len(instance.forms)
     until += min(back, SETTLE_MOST * whole_s)
     tables = tables or make_tables(instance)
     elastic = make_elastic(tables)
@@ -96,7 +95,7 @@ def search_elastic(search: Search, meter: Meter, share: float = 1.0, tables: Tab
     walks = [Walk(tables, elastic, search.place, meter.budget.seed + number) for number in range(many)]
     best = _rounds(walks, meter, until)
     # Judged by the reference evaluation, which shares nothing with the compiled search.
-    counts = links.recount(search.counts, search.place, best)
+    counts = search.links.recount(search.counts, search.place, best)
     if why_not_valid(instance, best, None, counts) is None:
         search.offer(best)
     return True
