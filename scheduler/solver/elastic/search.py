@@ -34,7 +34,7 @@ each is tried, and what led to the best is kept."""
 AGAIN = (0.3, 0.3, 0.35, 0.35, 0.45)
 """The rest is for coolings from the best, which gain most of all: the part of the schedule that each leaves out."""
 SETTLE_S, SETTLE_FORM_S, SETTLE_MOST = 0.02, 5e-5, 0.3
-"""Seconds kept back to judge and take over what was found: these, so many for each form, and of all that is left at most
+"""Seconds kept back to judge and take over what was found: these, so many for each form, of all that is left at most
 this part."""
 TIGHT, FULL = 0.1, 0.75
 """Capacity is tight where so many of the shifts drawn by chance fail on it, or so much of a resource is taken over all
