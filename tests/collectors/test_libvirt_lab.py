@@ -167,7 +167,9 @@ def test_a_guest_under_way_is_seen_once(lab: Lab) -> None:
         one.close()
     assert after == ["lab-2"]
     assert len(seen_on) >= 2
-    # The two looks of a round are a second apart, so the very last one may fall on the hand-over.
+    while seen_on and seen_on[-1] == ["lab-2"]:
+        seen_on.pop()
+    # The two looks of a round are a second apart, so one may fall on the hand-over.
     assert all(places == ["lab-1"] for places in seen_on[:-1])
 
 
