@@ -17,6 +17,7 @@ from scheduler.solver.kernels.pressure import make_elastic
 from scheduler.solver.kernels.tables import Tables, make_tables
 from scheduler.solver.meter import Meter
 from scheduler.solver.search import Search
+from scheduler.solver.terms import EvenUse
 
 STEP_WORK = 1e-7
 """What a proposal counts as of a work limit: about the seconds it takes."""
@@ -43,8 +44,12 @@ DRAWN = 4096
 
 
 def applies(instance: Instance) -> bool:
-    """Tell whether the elastic search is for an instance: one that it suits, with tight capacity."""
-    if not suits(instance):
+    """Tell whether the elastic search is for an instance: one that it suits, with tight capacity.
+
+    Where hosts cost nothing but their unevenness it is not: evening out makes room by itself, and plain annealing,
+    which moves no more memory than it must, gets further.
+    """
+    if not suits(instance) or all(isinstance(term, EvenUse) for term in instance.goal.terms):
         return False
     use = instance.use(instance.home)
     full = use.sum(axis=0) > FULL * np.minimum(instance.cap, use.sum(axis=0)).sum(axis=0)
