@@ -17,7 +17,7 @@ from scheduler.solver.kernels.evacuate import empty_hosts
 from scheduler.solver.kernels.mend import mend_each, move_group
 from scheduler.solver.kernels.moves import BROKEN_WEIGHT, HARD_WEIGHT
 from scheduler.solver.kernels.state import BROKEN, GOAL, HARD, LEFT, MIB, MOVES, OVERLOAD, make_state, move_all
-from scheduler.solver.kernels.tables import SOFT, make_tables
+from scheduler.solver.kernels.tables import SOFT, Tables, make_tables
 from scheduler.solver.meter import Meter
 from scheduler.solver.search import Search
 from scheduler.solver.threads import side_by_side
@@ -55,7 +55,7 @@ def search_locally(search: Search, meter: Meter, share: float) -> bool:
         empty_cheaply(search, meter, share)
         return True
     seeds = range(meter.budget.seed + 1, meter.budget.seed + meter.threads)
-    walks = [local, *(Local(search.instance, search.place, seed) for seed in seeds)]
+    walks = [local, *(Local(search.instance, search.place, seed, local.tables) for seed in seeds)]
     few = few_moves_bind(search.instance) and not emptying
     walk = use_few_moves if few else Local.anneal
     ceilings = side_by_side([partial(walk, one, meter, share) for one in walks])
@@ -70,9 +70,9 @@ class Local:
     `key` orders what it meets: broken rules and overload, guests left, cost, MiB moved, moves.
     """
 
-    def __init__(self, instance: Instance, place: Index, seed: int) -> None:
+    def __init__(self, instance: Instance, place: Index, seed: int, tables: Tables | None = None) -> None:
         self.instance = instance
-        self.tables = make_tables(instance)
+        self.tables = tables or make_tables(instance)
         self.state = make_state(self.tables, place, seed, max(4096, 4 * int(np.bincount(place).max(initial=0))))
         self.best = place.copy()
         self.best_key = self.key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -15,9 +14,11 @@ from scheduler.solver.forms import Ints
 from scheduler.solver.instance import Instance
 from scheduler.solver.kernels.pressure import make_elastic
 from scheduler.solver.kernels.tables import Tables, make_tables
+from scheduler.solver.local import Local
 from scheduler.solver.meter import Meter
 from scheduler.solver.search import Search
 from scheduler.solver.terms import EvenUse
+from scheduler.solver.threads import side_by_side
 
 STEP_WORK = 1e-7
 """What a proposal counts as of a work limit: about the seconds it takes."""
@@ -34,6 +35,8 @@ VARIANTS: tuple[Variant, ...] = ((0.08, 0), (0.02, 500))
 each is tried, and what led to the best is kept."""
 AGAIN = (0.3, 0.3, 0.35, 0.35, 0.45)
 """The rest is for coolings from the best, which gain most of all: the part of the schedule that each leaves out."""
+POLISH_SHARE, POLISH_HEAT = 0.15, 1e-3
+"""The last part of the search stays within capacity, from so much of the usual temperature on."""
 SETTLE_S, SETTLE_FORM_S, SETTLE_MOST = 0.02, 5e-5, 0.3
 """Seconds kept back to judge and take over what was found: these, so many for each form, of all that is left at most
 this part."""
@@ -91,14 +94,14 @@ def search_elastic(search: Search, meter: Meter, share: float = 1.0, tables: Tab
     until, whole_s = meter.left * (1 - share), meter.left
     if any(search.value[:GOAL]) or why_not_valid(instance, search.place, search.asleep, search.counts):
         return False
-    limited = meter.budget.work_limit is not None
-    back = 0.0 if limited else SETTLE_S + SETTLE_FORM_S * len(instance.forms)
+    back = 0.0 if meter.budget.work_limit is not None else SETTLE_S + SETTLE_FORM_S * len(instance.forms)
     until += min(back, SETTLE_MOST * whole_s)
     tables = tables or make_tables(instance)
     elastic = make_elastic(tables)
-    many = 1 if limited else max(1, meter.budget.workers)
-    walks = [Walk(tables, elastic, search.place, meter.budget.seed + number) for number in range(many)]
-    best = _rounds(walks, meter, until)
+    seeds = range(meter.budget.seed, meter.budget.seed + meter.threads)
+    walks = [Walk(tables, elastic, search.place, seed) for seed in seeds]
+    best = _rounds(walks, meter, until + POLISH_SHARE * max(0.0, meter.left - until))
+    best = _polished(instance, tables, best, meter, until)
     # Judged by the reference evaluation, which shares nothing with the compiled search.
     counts = search.links.recount(search.counts, search.place, best)
     if why_not_valid(instance, best, None, counts) is None:
@@ -146,6 +149,20 @@ def _rounds(walks: list[Walk], meter: Meter, until: float) -> Ints:
     return best
 
 
+def _polished(instance: Instance, tables: Tables, best: Ints, meter: Meter, until: float) -> Ints:
+    """Anneal a placement, cold and within capacity, until the budget left is `until`; return the best met.
+
+    The elastic search spends its proposals on finding room; within capacity many small gains are left.
+    """
+    share = (meter.left - until) / max(meter.left, 1e-9)
+    if share <= 0 or meter.over():
+        return best
+    walks = [Local(instance, best, meter.budget.seed + number, tables) for number in range(meter.threads)]
+    side_by_side([partial(walk.anneal, meter, share, POLISH_HEAT) for walk in walks])
+    polished: Ints = min(walks, key=lambda walk: walk.best_key).best
+    return polished
+
+
 def _next_variant(tried: dict[Variant, int], number: int) -> Variant:
     """Return what has not been tried yet, or else what led to the lowest goal."""
     fresh = [variant for variant in VARIANTS if variant not in tried]
@@ -173,23 +190,3 @@ def _cooling(walk: Walk) -> Cooling:
     # Between the median and the upper quartile: where most guests are tiny the median says little of the others.
     hot = float(np.sqrt(rises[len(rises) // 2] * rises[3 * len(rises) // 4]))
     return Cooling(hot, max(COLDEST, COLD * float(rises[len(rises) // 100])))
-
-
-def side_by_side(parts: list[Callable[[], None]]) -> None:
-    """Run parts in threads, the last in this one. What one of them raises is raised here when all have ended."""
-    raised: list[BaseException] = []
-
-    def guarded(part: Callable[[], None]) -> None:
-        try:
-            part()
-        except BaseException as error:  # noqa: BLE001  # raised again in the caller's thread
-            raised.append(error)
-
-    threads = [threading.Thread(target=guarded, args=(part,)) for part in parts[:-1]]
-    for thread in threads:
-        thread.start()
-    guarded(parts[-1])
-    for thread in threads:
-        thread.join()
-    if raised:
-        raise raised[0]

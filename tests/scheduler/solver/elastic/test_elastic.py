@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cluster.clock import SystemClock
 from scheduler.solver.elastic.cooling import Cooling
-from scheduler.solver.elastic.search import search_elastic, side_by_side, suits
+from scheduler.solver.elastic.search import search_elastic, suits
 from scheduler.solver.elastic.walk import Walk
 from scheduler.solver.evaluate import BROKEN, GOAL, HARD, evaluate, why_not_valid
 from scheduler.solver.instance import Instance
@@ -20,6 +20,7 @@ from scheduler.solver.kernels.pressure import LACKING, make_elastic
 from scheduler.solver.kernels.tables import make_tables
 from scheduler.solver.meter import Budget, Meter
 from scheduler.solver.solve import search_of
+from scheduler.solver.threads import side_by_side
 from tests.scheduler.solver.instances import random_instance
 
 
