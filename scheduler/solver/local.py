@@ -36,7 +36,8 @@ GUESTS_AT_ONCE = 64
 def search_locally(search: Search, meter: Meter, share: float) -> bool:
     """Improve the incumbent by compiled search for a share of what is left of the budget.
 
-    Returns whether it kept to a ceiling of MiB moved (see `few`), which a search that proves nothing should not pass.
+    Returns whether it kept to the MiB that are worth moving, to a ceiling (see `few`) or for emptied hosts (see
+    `evacuate`): a search that proves nothing should not move more.
     """
     from scheduler.solver.evacuate import empty_cheaply
     from scheduler.solver.few import few_moves_bind, use_few_moves

@@ -98,14 +98,21 @@ def mend_each(tables: Tables, state: State, guests: Ints) -> int:
         seat = best_seat(tables, state, g, -1)
         if seat < 0:
             continue
-        repair, left = repair_of(state.totals), state.totals[LEFT]
-        goal, mib = state.totals[GOAL], state.totals[MIB]
-        put(tables, state, g, seat)
-        if may_stay(tables, state, 0) and is_better(state, repair, left, goal, mib):
+        if put_if_better(tables, state, g, seat):
             done += 1
-        else:
-            take_back(tables, state, 0)
     return done
+
+
+@compiled
+def put_if_better(tables: Tables, state: State, g: int, seat: int) -> bool:
+    """Move a guest to a seat where that is better by the totals; tell whether it was. The trail is to be empty."""
+    repair, left = repair_of(state.totals), state.totals[LEFT]
+    goal, mib = state.totals[GOAL], state.totals[MIB]
+    put(tables, state, g, seat)
+    if may_stay(tables, state, 0) and is_better(state, repair, left, goal, mib):
+        return True
+    take_back(tables, state, 0)
+    return False
 
 
 @compiled

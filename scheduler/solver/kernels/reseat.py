@@ -12,7 +12,7 @@ import numpy as np
 from scheduler.solver.forms import Bools, Ints
 from scheduler.solver.kernels.compiled import compiled, entry, example
 from scheduler.solver.kernels.evacuate import fullness, largest_left
-from scheduler.solver.kernels.mend import is_better, repair_change
+from scheduler.solver.kernels.mend import is_better, put_if_better, repair_change
 from scheduler.solver.kernels.moves import fits, forms_allow, may_go, may_stay, repair_of, shift_cost
 from scheduler.solver.kernels.state import GOAL, LEFT, MIB, State, put, take_back
 from scheduler.solver.kernels.tables import Tables
@@ -138,13 +138,8 @@ def go_home(tables: Tables, state: State, guests: Ints) -> int:
         if not forms_allow(tables, state, g, h):
             continue
         state.trail_length[0] = 0
-        repair, left = repair_of(state.totals), state.totals[LEFT]
-        goal, mib = state.totals[GOAL], state.totals[MIB]
-        put(tables, state, g, home)
-        if may_stay(tables, state, 0) and is_better(state, repair, left, goal, mib):
+        if put_if_better(tables, state, g, home):
             done += 1
-        else:
-            take_back(tables, state, 0)
     return done
 
 
