@@ -39,9 +39,11 @@ def run(search: Search, meter: Meter) -> None:
 
 def _pack(search: Search, meter: Meter) -> bool:
     """Guests to be placed on as few hosts as can be: patterns, and closing one host after another."""
+    if search.instance.outside < 0:
+        return False
     from scheduler.solver.packing import applies, pack
 
-    if search.instance.outside >= 0 and applies(search.instance):
+    if applies(search.instance):
         pack(search, meter, PACKING_SHARE)
     return False
 

@@ -39,9 +39,6 @@ def search_locally(search: Search, meter: Meter, share: float) -> bool:
     Returns whether it kept to the MiB that are worth moving, to a ceiling (see `few`) or for emptied hosts (see
     `evacuate`): a search that proves nothing should not move more.
     """
-    from scheduler.solver.evacuate import empty_cheaply
-    from scheduler.solver.few import few_moves_bind, use_few_moves
-
     if not len(search.instance.movable):
         return False
     local = Local(search.instance, search.place, meter.budget.seed)
@@ -53,8 +50,12 @@ def search_locally(search: Search, meter: Meter, share: float) -> bool:
     if search.proven or not search.instance.goal.terms:
         return False
     if emptying and search.instance.outside < 0:
+        from scheduler.solver.evacuate import empty_cheaply
+
         empty_cheaply(search, meter, share)
         return True
+    from scheduler.solver.few import few_moves_bind, use_few_moves
+
     seeds = range(meter.budget.seed + 1, meter.budget.seed + meter.threads)
     walks = [local, *(Local(search.instance, search.place, seed, local.tables) for seed in seeds)]
     few = few_moves_bind(search.instance) and not emptying

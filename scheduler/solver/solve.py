@@ -10,7 +10,7 @@ from cluster.problem import BalanceGoal, Problem, Proposal, RepairGoal
 from scheduler.solver.answer import answer
 from scheduler.solver.bounds.analytic import analytic
 from scheduler.solver.instance import Instance
-from scheduler.solver.layers import run
+from scheduler.solver.layers import MOST_BOOLEANS, run
 from scheduler.solver.lower import lower_problem
 from scheduler.solver.meter import Budget, Meter
 from scheduler.solver.search import Search
@@ -30,6 +30,11 @@ def solve(
     the tiers are those of repair. Deadlines run on real time, whatever clock the caller's loop has, unless `clock` is
     given. `stop` is asked now and then; once true the best so far is returned.
     """
+    if problem.max_moves is not None and len(problem.snapshot.hosts) * len(problem.snapshot.guests) > MOST_BOOLEANS:
+        # Loading its code belongs to the start of the process: the time limit is for the search.
+        from scheduler.solver.rehearse import rehearse_few_moves
+
+        rehearse_few_moves()
     meter = Meter(budget or Budget(), clock or SystemClock(), stop)
     case = lower_problem(problem)
     search = search_of(case.instance)

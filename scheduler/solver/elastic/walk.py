@@ -37,6 +37,8 @@ GAIN, MOST_SHORT = 0.006, 3.0
 WANTED, POWER = 0.1, 3.0
 """Hosts wanted to lack a resource at the end, and the power of the time left by which they fall from a part of all."""
 SAMPLES = 4096
+COLD, COLDEST = 0.001, 0.3
+"""Temperature at the end as a part of the rise that only one in a hundred is below, and the least."""
 
 
 class Walk:
@@ -61,6 +63,11 @@ class Walk:
         """Its goal."""
         return int(self.pressure.figures[BEST_GOAL])
 
+    @property
+    def pairs(self) -> int:
+        """Guests that may move, times hosts."""
+        return len(self.tables.movable) * len(self.tables.cap)
+
     def go_to(self, place: Ints) -> None:
         """Go on from another valid placement, which becomes the best met."""
         move_all(self.tables, self.state, place)
@@ -68,27 +75,47 @@ class Walk:
         self.pressure.figures[BEST_GOAL] = self.state.totals[GOAL]
         self.pressure.figures[SINCE] = 0
 
+    def restart(self, place: Ints) -> None:
+        """Go on from another valid placement as if nothing had been learnt of prices."""
+        self.go_to(place)
+        self.price = FIRST * self.unit
+
     def rises(self) -> NDArray[np.float64]:
         """Return what shifts drawn by chance raise the goal by, those above 0 in rising order; capacity is left out."""
         rises = np.zeros(SAMPLES, dtype=np.int64)
         found = sample_rises(self.tables, self.elastic, self.state, self.pressure, rises)
         return np.sort(rises[:found]).astype(np.float64)
 
+    def coolings(self) -> tuple[Cooling, Cooling]:
+        """Return a hot and a cold schedule: from what most shifts cost here, and the cheapest, down to next to nothing.
+
+        The cold one is for placements in which all is well but for moves that could be spared.
+        """
+        rises = self.rises()
+        if not len(rises):
+            return Cooling(1.0, 1.0), Cooling(1.0, 1.0)
+        # Between the median and the upper quartile: where most guests are tiny the median says little of the others.
+        hot = float(np.sqrt(rises[len(rises) // 2] * rises[3 * len(rises) // 4]))
+        cheap = float(rises[len(rises) // 100])
+        cold = max(COLDEST, COLD * cheap)
+        return Cooling(hot, cold), Cooling(cheap, cold)
+
     def anneal(
-        self, progress: Callable[[int], float], cooling: Cooling, start: float, loose: float, heavy: int
+        self, progress: Callable[[int], float], cooling: Cooling, start: float, loose: float, heavy: int, pull: float
     ) -> None:
         """Anneal from `start`, a part of the cooling, to its end until `progress`, told of the steps made, returns 1.
 
         At the start of the cooling the part `loose` of the hosts should lack each resource, and `heavy` of 1024
-        proposals draw guests by size; none does at the end, when large ones have settled. What is met on the way is
-        noted in `cooling`.
+        proposals draw guests by size; none does at the end, when large ones have settled. Leaving home costs `pull`
+        times the temperature: at a temperature at which hosts are all alike a guest is at home as often as on
+        exp(pull) others. What is met on the way is noted in `cooling`.
         """
         hosts, past = len(self.elastic.targets), progress(0)
         while past < 1.0:
             done = start + (1.0 - start) * past
             self._press(WANTED + max(0.0, loose * hosts - WANTED) * (1.0 - done) ** POWER)
             temperature = cooling.at(done)
-            self._slice(temperature, int(heavy * (1.0 - done)))
+            self._slice(temperature, int(heavy * (1.0 - done)), int(pull * temperature))
             cooling.measure(temperature, float(self.state.totals[GOAL] + self.pressure.penalty.sum()))
             past = progress(SLICE_STEPS)
 
@@ -101,7 +128,7 @@ class Walk:
         pressure.each[:] = self.price * self.floor
         find_room(self.elastic, self.state, pressure)
 
-    def _slice(self, temperature: float, heavy: int, strict: bool = False) -> None:
+    def _slice(self, temperature: float, heavy: int, pull: int) -> None:
         anneal_elastic(
             self.tables,
             self.elastic,
@@ -113,7 +140,7 @@ class Walk:
             CHAINS,
             HOMES,
             heavy,
-            strict,
+            pull,
         )
         self.steps += SLICE_STEPS
 

@@ -262,13 +262,13 @@ def anneal_elastic(
     chains: int,
     homes: int,
     heavy: int,
-    strict: bool,
+    pull: int,
 ) -> None:
     """Make `steps` proposals at a temperature (of the goal's unit).
 
     Of 1024, `swaps` are swaps and `chains` chains, the others shifts; of shifts and of the second steps of chains,
-    `homes` of 1024 go home. `heavy` of 1024 draw guests by their size, the others draw any. `strict`: no host may lack
-    more than it does.
+    `homes` of 1024 go home. `heavy` of 1024 draw guests by their size, the others draw any. That a guest is away
+    from home is priced at `pull` more than the goal tells.
     """
     movable, targets, homeland = tables.movable, elastic.targets, elastic.home
     many, hosts = movable.shape[0], targets.shape[0]
@@ -319,16 +319,17 @@ def anneal_elastic(
         worst = np.int64(-temperature * log(chance))
         change = _move_price(tables, home, g, a, b)
         at_a, at_b = 1 if home == a else 0, 1 if home == b else 0
+        bias = pull * (at_a - at_b)
         if other < 0:
             cost_b, penalty_b = _weigh(elastic, state, pressure, b, g, 1, at_b)
         else:
             home_other = homeland[other]
             from_b = 1 if home_other == b else 0
+            bias += pull * (from_b - (1 if home_other == c else 0))
             change += _move_price(tables, home_other, other, b, c)
             cost_b, penalty_b = _weigh_exchange(elastic, state, pressure, b, g, other, at_b, from_b)
         lack = penalty_b - penalty[b]
-        if strict and lack > 0:
-            continue
+        lack += bias
         change += cost_b - cost[b]
         if change + lack - cost[a] - penalty[a] > worst + slack:
             continue
@@ -338,16 +339,12 @@ def anneal_elastic(
             )
         else:
             cost_a, penalty_a = _weigh(elastic, state, pressure, a, g, -1, at_a)
-        if strict and penalty_a > penalty[a]:
-            continue
         change += cost_a - cost[a]
         lack += penalty_a - penalty[a]
         if change + lack > worst + slack:
             continue
         if other >= 0 and c != a:
             cost_c, penalty_c = _weigh(elastic, state, pressure, c, other, 1, 1 if homeland[other] == c else 0)
-            if strict and penalty_c > penalty[c]:
-                continue
             change += cost_c - cost[c]
             lack += penalty_c - penalty[c]
             if change + lack > worst + slack:

@@ -22,27 +22,15 @@ from numba import boolean, float64, int64, typeof
 from numpy.typing import NDArray
 
 from scheduler.solver.forms import Bools, Ints
-from scheduler.solver.goal import GoalArrays
-from scheduler.solver.instance import Instance, make_instance
 from scheduler.solver.kernels.compiled import entries, examples
 from scheduler.solver.kernels.kept import SOLVER, folders, trusted
 from scheduler.solver.kernels.state import make_state
 from scheduler.solver.kernels.tables import make_tables
+from scheduler.solver.rehearse import tiny
 
 OLD_S = 86_400
 """Code of other sources is removed after this time: until then somebody may still work with them."""
 _KEPT = re.compile(r"(.+-[0-9a-f]{16})-[0-9a-f]{16}\.bin")
-
-
-def tiny() -> Instance:
-    """Return an instance of two hosts and one guest."""
-    goal = GoalArrays((), np.zeros(1, dtype=np.int64), np.zeros(2, dtype=np.bool_), np.zeros(1, dtype=np.int64))
-    return make_instance(
-        demand=np.ones((1, 1), dtype=np.int64),
-        capacity=np.ones((2, 1), dtype=np.int64),
-        home=np.zeros(1, dtype=np.intp),
-        goal=goal,
-    )
 
 
 def import_all() -> None:

@@ -56,15 +56,8 @@ def _steps(many: int) -> Callable[[int], float]:
     return progress
 
 
-@settings(deadline=None, max_examples=150)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 1000), st.sampled_from([1.0, 1e3, 1e9]))
-def test_figures_stay_exact_over_capacity(seed: int, other: int, hot: float) -> None:
-    """Figures, room and what is short equal those of the reference after a walk; the best is valid and no worse."""
-    instance = _suited(seed)
-    tables = make_tables(instance)
-    walk = Walk(tables, make_elastic(tables), instance.home, other)
-    start = evaluate(instance, instance.home)
-    walk.anneal(_steps(20_000), Cooling(hot, 1.0), 0.0, 0.5, 500)
+def _check_figures(instance: Instance, walk: Walk) -> None:
+    """Figures, room and what is short equal those of the reference; the best is valid and no worse than the start."""
     value = evaluate(instance, walk.state.place)
     # Overload is no figure of the walk: here it is what is short.
     assert walk.state.totals[[HARD, BROKEN, GOAL]].tolist() == [value.hard, value.broken, value.goal]
@@ -74,7 +67,29 @@ def test_figures_stay_exact_over_capacity(seed: int, other: int, hot: float) -> 
     assert (walk.pressure.room == room).all()
     assert walk.pressure.figures[LACKING] == (room < 0).sum()
     assert why_not_valid(instance, walk.best) is None
-    assert evaluate(instance, walk.best).goal == walk.best_goal <= start.goal
+    assert evaluate(instance, walk.best).goal == walk.best_goal <= evaluate(instance, instance.home).goal
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 1000), st.sampled_from([1.0, 1e3, 1e9]), st.sampled_from([0.0, 4.0]))
+def test_figures_stay_exact_over_capacity(seed: int, other: int, hot: float, pull: float) -> None:
+    """They do after a walk, whatever its way."""
+    instance = _suited(seed)
+    tables = make_tables(instance)
+    walk = Walk(tables, make_elastic(tables), instance.home, other)
+    walk.anneal(_steps(20_000), Cooling(hot, 1.0), 0.0, 0.5, 500, pull)
+    _check_figures(instance, walk)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 2**32 - 1))
+def test_a_pull_keeps_guests_at_home(seed: int) -> None:
+    """Where a guest's being away costs many times the temperature, hardly any is, whatever there would be to gain."""
+    instance = _suited(seed)
+    tables = make_tables(instance)
+    walk = Walk(tables, make_elastic(tables), instance.home, 1)
+    walk.anneal(_steps(20_000), Cooling(1e15, 1e15), 0.0, 0.5, 0, 40.0)
+    assert (walk.state.place == instance.home).all()
 
 
 @settings(deadline=None, max_examples=60)
@@ -82,7 +97,7 @@ def test_figures_stay_exact_over_capacity(seed: int, other: int, hot: float) -> 
 def test_the_incumbent_is_valid_and_never_worse(seed: int) -> None:
     """What the search leaves keeps to every constraint and its value is at most that of the start."""
     search = search_of(_suited(seed))
-    search_elastic(search, _meter(0.003))
+    search_elastic(search, _meter(0.05))
     assert why_not_valid(search.instance, search.place) is None
     assert search.value == evaluate(search.instance, search.place) <= search.start
 
@@ -94,7 +109,7 @@ def test_a_work_limit_makes_it_repeatable(seed: int) -> None:
     instance = _suited(seed)
     first, second = search_of(instance), search_of(instance)
     for search in (first, second):
-        search_elastic(search, _meter(0.004))
+        search_elastic(search, _meter(0.1))
     assert (first.place == second.place).all()
 
 
