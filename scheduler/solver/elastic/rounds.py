@@ -69,7 +69,7 @@ class Rounds:
         coolings = int(min(MOST_COOLINGS, WHOLE * sweeps / SWEEPS))
         if coolings < 1:
             self._each(TRIALS, WAYS[:FEWER])
-            self._each(rest, self._furthest()[: len(self._walks)][:2])
+            self._each(rest, self._furthest()[: min(2, len(self._walks))])
         else:
             self._each(TRIALS, WAYS)
             self._each(WHOLE, self._furthest()[:2], coolings)
