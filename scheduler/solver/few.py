@@ -11,17 +11,20 @@ import numpy as np
 
 from scheduler.solver.forms import Ints
 from scheduler.solver.instance import Instance
-from scheduler.solver.kernels.capped import Few, anneal_few, back_to_kept, keep_first, make_few, sample_few, send_home
-from scheduler.solver.kernels.state import GOAL, MIB, MOVES
+from scheduler.solver.kernels.capped import anneal_few, sample_few
+from scheduler.solver.kernels.capped_even import anneal_even
+from scheduler.solver.kernels.even import Even, make_even
+from scheduler.solver.kernels.few import Few, back_to_kept, keep_first, make_few, send_home
+from scheduler.solver.kernels.state import BROKEN, GOAL, LEFT, MIB, MOVES, OVERLOAD
 from scheduler.solver.kernels.steepest import descend, look_at, make_entries
 from scheduler.solver.kernels.tables import Tables
 from scheduler.solver.local import Local
 from scheduler.solver.meter import Meter
 
 SLICE_STEPS = 20_000
-STEP_WORK = 2e-7
-"""What a proposal counts as of a work limit: about the seconds it takes."""
-PRICE_WORK = 5e-8
+STEP_WORK, EVEN_STEP_WORK = 2e-7, 1e-7
+"""What a proposal counts as of a work limit: about the seconds it takes. The second where evenness alone counts."""
+PRICE_WORK, EVEN_PRICE_WORK = 5e-8, 4e-9
 """The same for pricing one entry."""
 MOST_PRICED = 10_000_000
 """Entries priced at first, guests x hosts; beyond that each guest looks at the most promising hosts alone."""
@@ -33,8 +36,11 @@ DESCENT_SHARE = 0.4
 HOT, COLD, COLDEST = 0.15, 1 / 100, 0.02
 """Temperature at the start as a part of the median rise of the goal, at the end as a part of that at the start, and
 the least as a part of the smallest rise sampled."""
-STEADY = 0.1
-"""The price of MiB is steered after this part of the annealing."""
+EVEN_HOT, EVEN_COLD = 1.2, 1 / 60
+"""Where evenness alone counts: temperature at the start as a part of the median rise by moving any guest anywhere, at
+the end as a part of what half of the hosts cost more than after the descent."""
+COOLING = 1e-2, 1e-5
+"""Then the end is this much colder than the start, at least and at most."""
 PRICE = 0.04
 """The price of a MiB at first, as a part of what the descent gained for each."""
 STALLED = 0.5
@@ -54,42 +60,44 @@ def use_few_moves(local: Local, meter: Meter, share: float = 1.0) -> int | None:
     """
     until = meter.left * (1 - share)
     goal, mib = local.state.totals[[GOAL, MIB]].tolist()
-    ceiling = _descend(local, meter, until)
+    even = make_even(local.tables, local.state.use)
+    ceiling = _descend(local, even, meter, until)
     local.note()
     gained, moved = goal - int(local.state.totals[GOAL]), int(local.state.totals[MIB]) - mib
     price = PRICE * gained / moved if ceiling is not None and gained > 0 and moved > 0 else 0.0
     most = int(local.instance.mib.sum()) if ceiling is None else ceiling
     few = make_few(local.tables, most, price)
     keep_first(local.state, few)
-    _anneal(local, few, meter, until)
+    _anneal(local, even, few, meter, until)
     back_to_kept(local.tables, local.state, few)
     send_home(local.tables, local.state)
     local.note()
     return ceiling
 
 
-def _descend(local: Local, meter: Meter, until: float) -> int | None:
+def _descend(local: Local, even: Even, meter: Meter, until: float) -> int | None:
     """Descend while the cap allows, and return the ceiling of MiB for what comes after."""
     tables, state, instance = local.tables, local.state, local.instance
     stop = until + (meter.left - until) * (1 - DESCENT_SHARE)
     targets = _targets(local)
     entries = make_entries(tables, targets)
     many = len(tables.movable)
+    entry_work = EVEN_PRICE_WORK if even.alone[0] else PRICE_WORK
     at_once = max(1, min(many, 400_000 // (len(targets) * instance.modes)))
     for start in range(0, many, at_once):
         if meter.over():
             break
-        look_at(tables, state, entries, start, start + at_once)
-        meter.work(PRICE_WORK * at_once * len(targets))
+        look_at(tables, state, even, entries, start, start + at_once)
+        meter.work(entry_work * at_once * len(targets))
     allowed = instance.max_moves - int(state.totals[MOVES])
     steps, made = max(1, 100_000 // max(1, many)), 0
     stalled = False
     while made < allowed and not stalled and not meter.over() and meter.left > stop:
         wanted = min(steps, allowed - made)
-        done = descend(tables, state, entries, wanted)
+        done = descend(tables, state, even, entries, wanted)
         stalled = done < wanted
         made += done
-        meter.work(4 * PRICE_WORK * wanted * many)
+        meter.work(4 * entry_work * wanted * many)
     most = instance.max_mib if instance.max_mib < int(instance.mib[instance.movable].sum()) else None
     if instance.goal.price.any() or not instance.mib.any() or made == 0 or (stalled and made < STALLED * allowed):
         return most
@@ -119,14 +127,29 @@ def _targets(local: Local) -> Ints:
     return chosen
 
 
-def _anneal(local: Local, few: Few, meter: Meter, until: float) -> None:
+def _anneal(local: Local, even: Even, few: Few, meter: Meter, until: float) -> None:
     tables, state = local.tables, local.state
-    hot, cold = _temperatures(tables, local, few)
+    quick = bool(even.alone[0]) and not state.totals[[BROKEN, OVERLOAD, LEFT]].any()
+    hot, cold = _even_temperatures(local) if quick else _temperatures(tables, local, few)
     whole = meter.left - until
     while whole > 0 and meter.left > until and not meter.over():
         done = min(1.0, 1 - (meter.left - until) / whole)
-        anneal_few(tables, state, few, SLICE_STEPS, hot * (cold / hot) ** done, done > STEADY)
-        meter.work(STEP_WORK * SLICE_STEPS)
+        temperature = hot * (cold / hot) ** done
+        if quick:
+            anneal_even(tables, state, even, few, SLICE_STEPS, temperature)
+        else:
+            anneal_few(tables, state, few, SLICE_STEPS, temperature)
+        meter.work((EVEN_STEP_WORK if quick else STEP_WORK) * SLICE_STEPS)
+
+
+def _even_temperatures(local: Local) -> tuple[float, float]:
+    """Return the temperatures at the start and at the end where evenness alone counts."""
+    hot = EVEN_HOT * local.usual_temperature()
+    if not hot:
+        return 1.0, 1.0
+    counted = local.tables.terms.even_counted[0].any(axis=1)
+    cold = EVEN_COLD * float(np.median(local.state.cost[counted])) if counted.any() else 0.0
+    return hot, min(COOLING[0] * hot, max(COOLING[1] * hot, cold))
 
 
 def _temperatures(tables: Tables, local: Local, few: Few) -> tuple[float, float]:

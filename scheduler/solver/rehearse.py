@@ -10,17 +10,20 @@ from cluster.clock import SystemClock
 from scheduler.solver.goal import GoalArrays
 from scheduler.solver.instance import Instance, make_instance
 from scheduler.solver.meter import Budget, Meter
+from scheduler.solver.terms import EvenUse
 
 LITTLE = 1e-3
 """A budget of work that all is done in once: a slice of annealing is more than that."""
 
 
 def tiny() -> Instance:
-    """Return an instance of two hosts and one guest."""
-    goal = GoalArrays((), np.zeros(1, dtype=np.int64), np.zeros(2, dtype=np.bool_), np.zeros(1, dtype=np.int64))
+    """Return an instance of two hosts and one guest, whose goal is to be even."""
+    room = np.full((2, 2), 2, dtype=np.int64)
+    even = EvenUse((0, 0), room, np.ones((2, 2), dtype=np.bool_), np.full(2, 500_000, dtype=np.int64))
+    goal = GoalArrays((even,), np.zeros(1, dtype=np.int64), np.zeros(2, dtype=np.bool_), np.zeros(1, dtype=np.int64))
     return make_instance(
         demand=np.ones((1, 1), dtype=np.int64),
-        capacity=np.ones((2, 1), dtype=np.int64),
+        capacity=np.full((2, 1), 2, dtype=np.int64),
         home=np.zeros(1, dtype=np.intp),
         goal=goal,
     )

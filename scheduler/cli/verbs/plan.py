@@ -169,10 +169,6 @@ def _make(
     few = args.max_moves is not None and (args.policy or scheduler.policy) == "balance"
     if time_limit_s is None and work_limit is None:
         time_limit_s = default_time_limit_s(snapshot, settings, few)
-    if few and len(snapshot.hosts) * len(snapshot.guests) > MOST_PROVEN:
-        from scheduler.solver.ready import load_few_moves
-
-        load_few_moves()
     request = PlanRequest(
         policy=args.policy or scheduler.policy,
         level=args.level if args.level is not None else scheduler.level,

@@ -1,37 +1,20 @@
-"""Simulated annealing where moves are few: proposals that spend the cap on moves in another way.
+"""Simulated annealing where moves are few: proposals that spend the cap on moves in another way, for any goal.
 
-Energy is the goal plus a price for each MiB moved. The price is steered so that the walk stays a little below a
-ceiling of MiB; what is kept is judged by the goal alone, and only what keeps to the ceiling. Proposals: a moved guest
-goes elsewhere, a moved guest goes home and another one leaves its home, two moved guests exchange their targets.
+Proposals: a moved guest goes elsewhere, a moved guest goes home and another one leaves its home, two moved guests
+exchange their targets. Where evenness alone counts, `capped_even` does the same many times as fast.
 """
 
 from __future__ import annotations
 
-from math import log
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
-
 from scheduler.solver.forms import Ints
-from scheduler.solver.kernels.anneal import better_or_near, has_extras, try_shift
-from scheduler.solver.kernels.compiled import compiled, entry, example
+from scheduler.solver.kernels.anneal import better_or_near, has_extras
+from scheduler.solver.kernels.compiled import compiled, entry
 from scheduler.solver.kernels.cost import host_cost
-from scheduler.solver.kernels.dice import below, unit
+from scheduler.solver.kernels.dice import below
+from scheduler.solver.kernels.few import STEER_EVERY, Few, note_best, passes, steer
 from scheduler.solver.kernels.moves import forms_allow, may_go, may_stay, price_change, repair_of
-from scheduler.solver.kernels.state import (
-    BROKEN,
-    GOAL,
-    LEFT,
-    MIB,
-    MOVES,
-    OVERLOAD,
-    State,
-    can_sleep,
-    put,
-    take_back,
-)
-from scheduler.solver.kernels.tables import MAX_MOVES, OUTSIDE, Tables
+from scheduler.solver.kernels.state import BROKEN, GOAL, LEFT, MIB, MOVES, OVERLOAD, State, can_sleep, put, take_back
+from scheduler.solver.kernels.tables import MAX_MOVES, Tables
 
 SWAP, ONE_MORE, RELOCATE, INSTEAD = 32, 307, 205, 819
 """Of 1024 draws, while the cap allows: those below the first exchange any two guests, those below the second move any
@@ -41,103 +24,6 @@ HOME, SAME_HOME, SAME_TARGET = 20, 512, 400
 """Of 1024: a moved guest goes home; the other guest comes from the same host; it goes to where the first one was."""
 DRAWS = 6
 """Seats drawn for a guest until one has room."""
-STEER_EVERY = 1024
-AIM, PULL, SPAN = 0.998, 0.05, 8.0
-"""The walk is steered to this part of the ceiling, by so much at most each time, within this factor of the price."""
-HOPELESS = 22.0
-"""No threshold drawn is higher than this many temperatures: 31 bits of chance."""
-COUNT, REPAIR, LEAVING, COST = range(4)
-
-
-class Few(NamedTuple):
-    """What the walk keeps. `natives` are the movable guests by home host, those of h from `first`[h] to `first`[h + 1].
-
-    `best` is the best met: how many are moved, its repair, guests left and goal; `best_guest` and `best_seat` are its
-    moves. `guest` and `seat` int64[2] are the proposal, `host` int64[4] the hosts it touches. `price` float64[2] is
-    that of a MiB now and at first; `ceiling` int64[1] in MiB.
-    """
-
-    first: Ints
-    natives: Ints
-    best: Ints
-    best_guest: Ints
-    best_seat: Ints
-    guest: Ints
-    seat: Ints
-    host: Ints
-    price: NDArray[np.float64]
-    ceiling: Ints
-
-
-def make_few(tables: Tables, ceiling_mib: int, price: float) -> Few:
-    """Return what a walk starts with; `price` is energy for each MiB. Guests from outside are let be."""
-    hosts, modes = len(tables.cap), tables.demand.shape[1]
-    start = tables.home[tables.movable] // modes
-    placed = start != tables.figures[OUTSIDE]
-    natives, start = tables.movable[placed], start[placed]
-    first = np.zeros(hosts + 1, dtype=np.int64)
-    np.cumsum(np.bincount(start, minlength=hosts), out=first[1:])
-    most = min(int(tables.figures[MAX_MOVES]), len(natives)) + 2
-    return Few(
-        first=first,
-        natives=natives[np.argsort(start, kind="stable")],
-        best=np.zeros(4, dtype=np.int64),
-        best_guest=np.zeros(most, dtype=np.int64),
-        best_seat=np.zeros(most, dtype=np.int64),
-        guest=np.zeros(2, dtype=np.int64),
-        seat=np.zeros(2, dtype=np.int64),
-        host=np.zeros(4, dtype=np.int64),
-        price=np.array([price, price], dtype=np.float64),
-        ceiling=np.array([ceiling_mib], dtype=np.int64),
-    )
-
-
-example(Few, lambda tables: make_few(tables, 0, 0.0))
-
-
-@entry
-def keep_first(state: State, few: Few) -> None:
-    """Keep the placement as the best met, whatever was kept before."""
-    keep(state, few)
-
-
-@compiled
-def keep(state: State, few: Few) -> None:
-    """Keep the placement as the best met."""
-    moves = state.totals[MOVES]
-    few.best[COUNT], few.best[REPAIR] = moves, repair_of(state.totals)
-    few.best[LEAVING], few.best[COST] = state.totals[LEFT], state.totals[GOAL]
-    for k in range(moves):
-        few.best_guest[k] = state.moved[k]
-        few.best_seat[k] = state.place[state.moved[k]]
-
-
-@entry
-def back_to_kept(tables: Tables, state: State, few: Few) -> None:
-    """Put everything where it is in the best met; cannot be taken back."""
-    while state.totals[MOVES] > 0:
-        state.trail_length[0] = 0
-        g = state.moved[state.totals[MOVES] - 1]
-        put(tables, state, g, tables.home[g])
-    for k in range(few.best[COUNT]):
-        state.trail_length[0] = 0
-        put(tables, state, few.best_guest[k], few.best_seat[k])
-    state.trail_length[0] = 0
-
-
-@entry
-def send_home(tables: Tables, state: State) -> int:
-    """Take back, one by one, the moves without which the goal is no worse; return how many."""
-    taken_back = 0
-    k = state.totals[MOVES] - 1
-    while k >= 0:
-        state.trail_length[0] = 0
-        g = state.moved[k]
-        if try_shift(tables, state, g, tables.home[g], 0):
-            taken_back += 1
-        k -= 1
-    state.trail_length[0] = 0
-    return taken_back
 
 
 @compiled
@@ -295,33 +181,10 @@ def _mib_change(tables: Tables, state: State, few: Few, many: int) -> int:
 
 
 @compiled
-def _passes(state: State, energy: float, temperature: float) -> bool:
-    """Whether a change of energy passes at a temperature."""
-    if energy <= 0.0:
-        return True
-    if energy >= HOPELESS * temperature:
-        return False
-    return energy < -temperature * log(unit(state.random))
-
-
-@compiled
 def _make(tables: Tables, state: State, few: Few, many: int) -> None:
     state.trail_length[0] = 0
     for i in range(many):
         put(tables, state, few.guest[i], few.seat[i])
-
-
-@compiled
-def _is_best(state: State, few: Few) -> bool:
-    if state.totals[MIB] > few.ceiling[0]:
-        return False
-    repair = repair_of(state.totals)
-    better: bool = state.totals[GOAL] < few.best[COST]
-    if state.totals[LEFT] != few.best[LEAVING]:
-        better = state.totals[LEFT] < few.best[LEAVING]
-    if repair != few.best[REPAIR]:
-        better = repair < few.best[REPAIR]
-    return better
 
 
 @compiled
@@ -333,10 +196,10 @@ def _try(tables: Tables, state: State, few: Few, many: int, temperature: float) 
         for i in range(many):
             _shift_use(tables, state, few.guest[i], state.place[few.guest[i]], few.seat[i])
         energy = _goal_change(tables, state, few, many) + few.price[0] * _mib_change(tables, state, few, many)
-        passes = _passes(state, energy, temperature) and _within(tables, state, few, many)
+        good = passes(state, energy, temperature) and _within(tables, state, few, many)
         for i in range(many):
             _shift_use(tables, state, few.guest[i], few.seat[i], state.place[few.guest[i]])
-        if not passes:
+        if not good:
             return False
     if many == 1 and not forms_allow(tables, state, few.guest[0], few.seat[0] // tables.demand.shape[1]):
         return False
@@ -351,28 +214,25 @@ def _try(tables: Tables, state: State, few: Few, many: int, temperature: float) 
         elif repair_of(totals) != repair or totals[LEFT] != left:
             if better_or_near(state, repair, left, goal, 0):
                 return True
-        elif _passes(state, totals[GOAL] - goal + few.price[0] * (totals[MIB] - mib), temperature):
+        elif passes(state, totals[GOAL] - goal + few.price[0] * (totals[MIB] - mib), temperature):
             return True
     take_back(tables, state, 0)
     return False
 
 
 @entry
-def anneal_few(tables: Tables, state: State, few: Few, steps: int, temperature: float, steer: bool) -> int:
+def anneal_few(tables: Tables, state: State, few: Few, steps: int, temperature: float) -> int:
     """Make `steps` proposals at a temperature (of the goal's unit), keeping the best met; return those made."""
     taken = 0
     if few.natives.shape[0] == 0 or tables.figures[MAX_MOVES] <= 0:
         return 0
     for step in range(steps):
-        if steer and step % STEER_EVERY == 0 and few.ceiling[0] > 0:
-            off = (state.totals[MIB] - AIM * few.ceiling[0]) / few.ceiling[0]
-            price = few.price[0] * (1.0 + min(PULL, max(-PULL, off)))
-            few.price[0] = min(SPAN * few.price[1], max(few.price[1] / SPAN, price))
+        if step % STEER_EVERY == 0:
+            steer(state, few)
         many = _propose(tables, state, few)
         if many > 0 and _try(tables, state, few, many, temperature):
             taken += 1
-            if _is_best(state, few):
-                keep(state, few)
+            note_best(state, few)
     state.trail_length[0] = 0
     return taken
 

@@ -3,7 +3,8 @@
 What a shift costs falls into what leaving saves, known by the guest's host, and what entering costs, known by the
 target. Of each guest the cheapest entry is kept. A step changes two hosts, so that of the others' entries only those
 to these two are priced again; an entry that has become dearer stays as a bound, and all of that guest's targets are
-looked at again only when the bound would win.
+looked at again only when the bound would win. Where evenness is all that counts, an entry that cannot be the cheapest
+is told by its fractions.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from scheduler.solver.forms import Bools, Ints
 from scheduler.solver.kernels.compiled import compiled, entry, example
 from scheduler.solver.kernels.cost import host_cost
+from scheduler.solver.kernels.even import Even, least_change_at, read_use
 from scheduler.solver.kernels.moves import fits, forms_allow, may_go, may_stay, repair_of, shift_cost
 from scheduler.solver.kernels.state import GOAL, LEFT, State, can_sleep, put, take_back
 from scheduler.solver.kernels.tables import OUTSIDE, Tables
@@ -81,9 +83,7 @@ def _leave_cost(tables: Tables, state: State, g: int) -> int:
 
 @compiled
 def _entry_cost(tables: Tables, state: State, g: int, seat: int) -> int:
-    """Return what a guest's coming to a seat of another host costs, `FAR` when it may not or does not fit."""
-    if not may_go(tables, g, seat) or not fits(tables, state, g, seat):
-        return FAR
+    """Return what a guest's coming to a seat of another host costs."""
     modes = tables.demand.shape[1]
     b, row = seat // modes, state.row
     for r in range(row.shape[0]):
@@ -94,32 +94,37 @@ def _entry_cost(tables: Tables, state: State, g: int, seat: int) -> int:
 
 
 @compiled
-def _look(tables: Tables, state: State, entries: Entries, i: int) -> None:
+def _look(tables: Tables, state: State, even: Even, entries: Entries, i: int) -> None:
     """Price all entries of a guest; of equals the lowest seat is kept."""
     g = tables.movable[i]
     modes = tables.demand.shape[1]
     leave = _leave_cost(tables, state, g)
+    price = tables.price[g]
     best, at = FAR, -1
     for k in range(entries.targets.shape[0]):
         h = entries.targets[k]
         if h == state.host[g] and modes == 1:
             continue
+        if even.alone[0] and least_change_at(even, h, g) + min(price, 0) >= best:
+            continue
         for mode in range(modes):
             seat = h * modes + mode
             if h != state.host[g]:
                 cost = _entry_cost(tables, state, g, seat)
-            elif seat == state.place[g] or not may_go(tables, g, seat) or not fits(tables, state, g, seat):
-                cost = FAR
+            elif seat == state.place[g]:
+                continue
             else:
                 cost = shift_cost(tables, state, g, seat) - leave
-            if cost < best and forms_allow(tables, state, g, h):
+            if cost >= best or not may_go(tables, g, seat) or not fits(tables, state, g, seat):
+                continue
+            if forms_allow(tables, state, g, h):
                 best, at = cost, seat
     entries.cost[i], entries.seat[i], entries.leave[i] = best, at, leave
     entries.bound[i] = False
 
 
 @compiled
-def _look_at_two(tables: Tables, state: State, entries: Entries, i: int, a: int, b: int) -> None:
+def _look_at_two(tables: Tables, state: State, even: Even, entries: Entries, i: int, a: int, b: int) -> None:
     """Bring a guest's entry up to date after the use of two hosts has changed."""
     g = tables.movable[i]
     modes = tables.demand.shape[1]
@@ -131,35 +136,40 @@ def _look_at_two(tables: Tables, state: State, entries: Entries, i: int, a: int,
             return
     kept = entries.seat[i]
     if kept >= 0 and (kept // modes == a or kept // modes == b):
-        now = _entry_cost(tables, state, g, kept) if kept // modes != here else FAR
+        now = FAR
+        if kept // modes != here and may_go(tables, g, kept) and fits(tables, state, g, kept):
+            now = _entry_cost(tables, state, g, kept)
         if now <= entries.cost[i]:
             entries.cost[i], entries.bound[i] = now, False
         else:
             entries.bound[i] = True
+    price = tables.price[g]
     for k in range(2):
         h = a if k == 0 else b
         if h == here:
             continue
+        if even.alone[0] and least_change_at(even, h, g) + min(price, 0) > entries.cost[i]:
+            continue
         for mode in range(modes):
             seat = h * modes + mode
             cost = _entry_cost(tables, state, g, seat)
-            if cost > entries.cost[i] or cost == FAR:
+            if cost > entries.cost[i]:
                 continue
             if cost == entries.cost[i] and (entries.bound[i] or seat >= entries.seat[i]):
                 continue
-            if forms_allow(tables, state, g, h):
+            if may_go(tables, g, seat) and fits(tables, state, g, seat) and forms_allow(tables, state, g, h):
                 entries.cost[i], entries.seat[i], entries.bound[i] = cost, seat, False
 
 
 @entry
-def look_at(tables: Tables, state: State, entries: Entries, start: int, end: int) -> None:
+def look_at(tables: Tables, state: State, even: Even, entries: Entries, start: int, end: int) -> None:
     """Price the entries of the movable guests from position `start` up to `end`."""
     for i in range(start, min(end, tables.movable.shape[0])):
-        _look(tables, state, entries, i)
+        _look(tables, state, even, entries, i)
 
 
 @compiled
-def _best(tables: Tables, state: State, entries: Entries) -> int:
+def _best(tables: Tables, state: State, even: Even, entries: Entries) -> int:
     """Return the position of the guest with the cheapest shift below 0, the first of equals; -1 when there is none."""
     best, at = -1, -1
     for i in range(tables.movable.shape[0]):
@@ -169,7 +179,7 @@ def _best(tables: Tables, state: State, entries: Entries) -> int:
                 best, at = cost, i
     for i in range(tables.movable.shape[0]):
         if entries.bound[i] and not entries.barred[i] and entries.leave[i] + entries.cost[i] <= best:
-            _look(tables, state, entries, i)
+            _look(tables, state, even, entries, i)
             cost = entries.leave[i] + entries.cost[i]
             if cost < best or (cost == best and (at < 0 or i < at)):
                 best, at = cost, i
@@ -177,7 +187,7 @@ def _best(tables: Tables, state: State, entries: Entries) -> int:
 
 
 @entry
-def descend(tables: Tables, state: State, entries: Entries, steps: int) -> int:
+def descend(tables: Tables, state: State, even: Even, entries: Entries, steps: int) -> int:
     """Make up to `steps` best shifts, each within limits, forms and caps; return how many were made.
 
     Soft forms and crowds are not part of a shift's price, but no shift is made that does not lower the goal with them.
@@ -186,7 +196,7 @@ def descend(tables: Tables, state: State, entries: Entries, steps: int) -> int:
     made = 0
     modes = tables.demand.shape[1]
     while made < steps:
-        i = _best(tables, state, entries)
+        i = _best(tables, state, even, entries)
         if i < 0:
             break
         g = tables.movable[i]
@@ -202,9 +212,12 @@ def descend(tables: Tables, state: State, entries: Entries, steps: int) -> int:
             entries.barred[i] = True
             continue
         made += 1
+        if even.alone[0]:
+            read_use(tables, state, even, a)
+            read_use(tables, state, even, b)
         for k in range(tables.movable.shape[0]):
             if k != i:
-                _look_at_two(tables, state, entries, k, a, b)
-        _look(tables, state, entries, i)
+                _look_at_two(tables, state, even, entries, k, a, b)
+        _look(tables, state, even, entries, i)
     state.trail_length[0] = 0
     return made

@@ -16,6 +16,7 @@ from scheduler.solver.evaluate import evaluate, why_not_valid
 from scheduler.solver.few import few_moves_bind, use_few_moves
 from scheduler.solver.goal import GoalArrays
 from scheduler.solver.instance import Instance, make_instance
+from scheduler.solver.kernels.even import make_even
 from scheduler.solver.kernels.state import GOAL, MIB, MOVES
 from scheduler.solver.kernels.steepest import descend, look_at, make_entries
 from scheduler.solver.local import Local
@@ -40,8 +41,9 @@ def plain_descent(instance: Instance) -> tuple[int, int]:
     """The goal and the MiB moved of as many best shifts as moves are allowed."""
     local = Local(instance, instance.home, 1)
     entries = make_entries(local.tables, np.arange(instance.hosts, dtype=np.int64))
-    look_at(local.tables, local.state, entries, 0, instance.guests)
-    descend(local.tables, local.state, entries, instance.max_moves)
+    even = make_even(local.tables, local.state.use)
+    look_at(local.tables, local.state, even, entries, 0, instance.guests)
+    descend(local.tables, local.state, even, entries, instance.max_moves)
     return int(local.state.totals[GOAL]), int(local.state.totals[MIB])
 
 

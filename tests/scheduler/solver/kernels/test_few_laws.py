@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scheduler.solver.evaluate import evaluate, why_not_valid
 from scheduler.solver.forms import Index
 from scheduler.solver.instance import Instance
-from scheduler.solver.kernels.capped import Few, anneal_few, back_to_kept, keep_first, make_few, sample_few, send_home
-from scheduler.solver.kernels.state import MIB, State
+from scheduler.solver.kernels.capped import anneal_few, sample_few
+from scheduler.solver.kernels.capped_even import anneal_even
+from scheduler.solver.kernels.even import evenness_alone, make_even
+from scheduler.solver.kernels.few import Few, back_to_kept, keep_first, make_few, send_home
+from scheduler.solver.kernels.state import BROKEN, LEFT, MIB, OVERLOAD, State
 from scheduler.solver.kernels.steepest import descend, look_at, make_entries
 from scheduler.solver.kernels.tables import Tables
+from scheduler.solver.terms import PPM, EvenUse
 from tests.scheduler.solver.instances import instances
 from tests.scheduler.solver.kernels.test_kernel_laws import COLD, HOT, check, started
 
@@ -23,9 +27,10 @@ def descended(instance: Instance, steps: int, at_once: int) -> State:
     """The state after the descent, made `at_once` steps at a time."""
     tables, state = started(instance)
     entries = make_entries(tables, np.arange(instance.hosts, dtype=np.int64))
-    look_at(tables, state, entries, 0, instance.guests)
+    even = make_even(tables, state.use)
+    look_at(tables, state, even, entries, 0, instance.guests)
     for _ in range(0, steps, at_once):
-        descend(tables, state, entries, at_once)
+        descend(tables, state, even, entries, at_once)
     return state
 
 
@@ -53,10 +58,58 @@ def walked(instance: Instance, seed: int, steps: int = 60) -> tuple[Tables, Stat
     few = make_few(tables, int(instance.mib.sum()) // 2, 3.0)
     keep_first(state, few)
     sample_few(tables, state, few, np.zeros(4, dtype=np.int64))
+    even = make_even(tables, state.use)
+    quick = even.alone[0] and not state.totals[[BROKEN, OVERLOAD, LEFT]].any()
     for temperature in (HOT, 100.0, 1.0, COLD):
-        anneal_few(tables, state, few, steps, temperature, True)
+        if quick:
+            anneal_even(tables, state, even, few, steps, temperature)
+            assert np.array_equal(even.off, make_even(tables, state.use).off)
+        else:
+            anneal_few(tables, state, few, steps, temperature)
         check(instance, state)
     return tables, state, few
+
+
+def evened(instance: Instance, seed: int) -> Instance:
+    """An instance of one mode whose goal is to be even in a resource or two, at times with a price for each move."""
+    assume(instance.modes == 1)
+    dice = np.random.default_rng(seed)
+    hosts, resources = instance.hosts, instance.demand.shape[2]
+    room = dice.integers(1, 50, (hosts, 2))
+    columns = (int(dice.integers(resources)), int(dice.integers(resources)))
+    term = EvenUse(columns, room, dice.random((hosts, 2)) < 0.9, dice.integers(0, PPM, 2))
+    price = dice.integers(-(10**10), 10**10, instance.guests) * int(dice.integers(2))
+    goal = replace(instance.goal, terms=(term,), price=price, crowd=None, sleep=None, soft_weights=(), pair_price=None)
+    return replace(
+        instance,
+        goal=replace(goal, left=np.zeros(hosts, dtype=np.bool_)),
+        forms=tuple(form for form in instance.forms if form.binding),
+    )
+
+
+@settings(deadline=None, max_examples=300)
+@given(instances(most_hosts=5, most_guests=9), st.integers(0, 2**31))
+def test_evenness_weighed_as_fractions_stays_exact_and_valid(instance: Instance, seed: int) -> None:
+    """Where evenness alone counts: the figures are the reference's, the fractions those of the use, the best is kept."""
+    even = evened(instance, seed)
+    tables, state, few = walked(even, seed, 200)
+    assert evenness_alone(tables)
+    back_to_kept(tables, state, few)
+    check(even, state)
+    value = evaluate(even, state.place)
+    assert few.best[2:].tolist() == [value.left, value.goal]
+    assert value[:5] <= evaluate(even, even.home)[:5]
+    assert state.totals[MIB] <= few.ceiling[0]
+
+
+@settings(deadline=None, max_examples=300)
+@given(instances(most_hosts=5, most_guests=7), st.integers(1, 6), st.integers(0, 2**31))
+def test_the_descent_to_evenness_is_the_steepest(instance: Instance, steps: int, seed: int) -> None:
+    """What is skipped by its fractions would not have been the cheapest."""
+    even = evened(instance, seed)
+    free = {"forms": (), "move_caps": (), "limit": even.cap, "max_moves": even.guests, "max_mib": int(even.mib.sum())}
+    plain = replace(even, **free)
+    assert np.array_equal(descended(plain, steps, 1).place, steepest(plain, steps))
 
 
 @settings(deadline=None, max_examples=200)
