@@ -15,7 +15,7 @@ from scheduler.solver.kernels.capped import anneal_few, sample_few
 from scheduler.solver.kernels.capped_even import anneal_even
 from scheduler.solver.kernels.even import Even, make_even
 from scheduler.solver.kernels.few import Few, back_to_kept, keep_first, make_few, send_home
-from scheduler.solver.kernels.state import BROKEN, GOAL, LEFT, MIB, MOVES, OVERLOAD
+from scheduler.solver.kernels.state import BROKEN, GOAL, LEFT, MIB, MOVES, OVERLOAD, State
 from scheduler.solver.kernels.steepest import descend, look_at, make_entries
 from scheduler.solver.kernels.tables import Tables
 from scheduler.solver.local import Local
@@ -131,6 +131,10 @@ def _anneal(local: Local, even: Even, few: Few, meter: Meter, until: float) -> N
     tables, state = local.tables, local.state
     quick = bool(even.alone[0]) and not state.totals[[BROKEN, OVERLOAD, LEFT]].any()
     hot, cold = _even_temperatures(local) if quick else _temperatures(tables, local, few)
+    if quick:
+        # A bare walk spoils the state it is given.
+        even = make_even(tables, state.use)
+        state = copied(state) if even.bare[0] else state
     whole = meter.left - until
     while whole > 0 and meter.left > until and not meter.over():
         done = min(1.0, 1 - (meter.left - until) / whole)
@@ -140,6 +144,11 @@ def _anneal(local: Local, even: Even, few: Few, meter: Meter, until: float) -> N
         else:
             anneal_few(tables, state, few, SLICE_STEPS, temperature)
         meter.work((EVEN_STEP_WORK if quick else STEP_WORK) * SLICE_STEPS)
+
+
+def copied(state: State) -> State:
+    """Return a state of its own with the same figures."""
+    return state._replace(**{name: getattr(state, name).copy() for name in state._fields})
 
 
 def _even_temperatures(local: Local) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from scheduler.solver.forms import Ints
 from scheduler.solver.kernels.compiled import compiled, example
 from scheduler.solver.kernels.cost import PPM
 from scheduler.solver.kernels.state import State
-from scheduler.solver.kernels.tables import EXTRAS, Tables
+from scheduler.solver.kernels.tables import EXTRAS, OUTSIDE, Tables
 
 Figures = NDArray[np.float64]
 
@@ -27,6 +27,9 @@ class Even(NamedTuple):
     `off` float64[hosts, 2] is the use over the mean, `scale` float64[hosts, 2] what a unit of demand takes, `mean`
     float64[hosts, 2]; all 0 where a host does not count. `demand` float64[guests, 2]. `alone` int64[1] is 1 where
     that is all the goal is made of besides prices of moves; else the arrays are empty.
+
+    `bare` int64[1] is 1 where nothing but room decides who may be where: then `most` int64[hosts, resources] keeps a
+    host with a guest from elsewhere within all limits, `most_native` int64[hosts, resources] any other.
     """
 
     off: Figures
@@ -34,6 +37,9 @@ class Even(NamedTuple):
     mean: Figures
     demand: Figures
     alone: Ints
+    bare: Ints
+    most: Ints
+    most_native: Ints
 
 
 def evenness_alone(tables: Tables) -> bool:
@@ -45,19 +51,30 @@ def evenness_alone(tables: Tables) -> bool:
     return not (tables.figures[EXTRAS] or tables.may_sleep.any() or tables.pair_price.any())
 
 
+def room_alone(tables: Tables) -> bool:
+    """Tell whether masks, room and the cap on moves are all that decides: nobody is to be placed or left either."""
+    groups = tables.groups
+    others = (groups.type, groups.cap_most, tables.held)
+    return not any(len(one) for one in others) and not tables.left.any() and tables.figures[OUTSIDE] < 0
+
+
 def make_even(tables: Tables, use: Ints) -> Even:
     """Return the fractions for a use int64[hosts, resources]."""
     alone = np.array([int(evenness_alone(tables))], dtype=np.int64)
+    bare = np.array([int(room_alone(tables))], dtype=np.int64)
+    limit = np.where(tables.plannable[:, None], tables.limit, tables.cap)
+    most, most_native = np.minimum(limit, tables.headroom), np.minimum(limit, tables.cap)
     if not alone[0]:
         nothing = np.zeros((0, 2), dtype=np.float64)
-        return Even(nothing, nothing, nothing, nothing, alone)
+        return Even(nothing, nothing, nothing, nothing, alone, bare, most, most_native)
     terms = tables.terms
     columns = terms.even_columns[0]
     scale = np.where(terms.even_counted[0], PPM / terms.even_room[0], 0.0)
     mean = np.where(terms.even_counted[0], terms.even_mean[0], 0).astype(np.float64)
     demand = np.ascontiguousarray(tables.demand[:, 0, columns], dtype=np.float64)
     off = np.ascontiguousarray(use[:, columns] * scale - mean)
-    return Even(off, np.ascontiguousarray(scale), np.ascontiguousarray(mean), demand, alone)
+    scale, mean = np.ascontiguousarray(scale), np.ascontiguousarray(mean)
+    return Even(off, scale, mean, demand, alone, bare, most, most_native)
 
 
 example(Even, lambda tables: make_even(tables, np.zeros((len(tables.cap), tables.demand.shape[2]), dtype=np.int64)))

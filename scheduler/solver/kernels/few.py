@@ -1,7 +1,7 @@
 """What is kept where moves are few: the best placement met as a list of moves, and the price of a MiB.
 
-Energy is the goal plus a price for each MiB moved. The price is steered so that a walk stays a little below a ceiling
-of MiB; what is kept is judged by the goal alone, and only what keeps to the ceiling.
+Energy is the goal plus a price for each MiB moved. The price is steered so that a walk stays about at a ceiling of
+MiB; what is kept is judged by the goal alone, and only what keeps to the ceiling.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from scheduler.solver.kernels.state import GOAL, LEFT, MIB, MOVES, State, put
 from scheduler.solver.kernels.tables import MAX_MOVES, OUTSIDE, Tables
 
 STEER_EVERY = 1024
-AIM, GAIN, PULL = 0.998, 4.0, 0.05
-"""The walk is steered to this part of the ceiling; the price follows what is off so many times, at most so much."""
+GAIN, PULL = 2.0, 0.05
+"""The price follows the part of the ceiling that is missed so many times, by so much at most each time."""
 LEAST, MOST = 1 / 256, 8.0
 """The price's range, as parts of that at first. Where moves run out before MiB, it comes to nothing."""
 HOPELESS = 22.0
@@ -125,7 +125,7 @@ def send_home(tables: Tables, state: State) -> int:
 def steer(state: State, few: Few) -> None:
     """Change the price of a MiB by how far the MiB moved are from what is aimed at."""
     if few.ceiling[0] > 0:
-        off = (state.totals[MIB] - AIM * few.ceiling[0]) / few.ceiling[0]
+        off = (state.totals[MIB] - few.ceiling[0]) / few.ceiling[0]
         price = few.price[0] * (1.0 + min(PULL, max(-PULL, GAIN * off)))
         few.price[0] = min(MOST * few.price[1], max(LEAST * few.price[1], price))
 

@@ -134,16 +134,16 @@ def _look_at_two(tables: Tables, state: State, even: Even, entries: Entries, i: 
         if modes > 1:
             entries.bound[i], entries.cost[i] = True, -FAR
             return
-    kept = entries.seat[i]
+    kept, price = entries.seat[i], tables.price[g]
     if kept >= 0 and (kept // modes == a or kept // modes == b):
         now = FAR
-        if kept // modes != here and may_go(tables, g, kept) and fits(tables, state, g, kept):
+        dearer = even.alone[0] and least_change_at(even, kept, g) + min(price, 0) > entries.cost[i]
+        if not dearer and kept // modes != here and may_go(tables, g, kept) and fits(tables, state, g, kept):
             now = _entry_cost(tables, state, g, kept)
         if now <= entries.cost[i]:
             entries.cost[i], entries.bound[i] = now, False
         else:
             entries.bound[i] = True
-    price = tables.price[g]
     for k in range(2):
         h = a if k == 0 else b
         if h == here:

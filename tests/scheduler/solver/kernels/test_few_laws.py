@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scheduler.solver.evaluate import evaluate, why_not_valid
+from scheduler.solver.few import copied
 from scheduler.solver.forms import Index
 from scheduler.solver.instance import Instance
 from scheduler.solver.kernels.capped import anneal_few, sample_few
 from scheduler.solver.kernels.capped_even import anneal_even
-from scheduler.solver.kernels.even import evenness_alone, make_even
+from scheduler.solver.kernels.even import evenness_alone, make_even, room_alone
 from scheduler.solver.kernels.few import Few, back_to_kept, keep_first, make_few, send_home
-from scheduler.solver.kernels.state import BROKEN, LEFT, MIB, OVERLOAD, State
+from scheduler.solver.kernels.state import BROKEN, GOAL, LEFT, MIB, MOVES, OVERLOAD, State
 from scheduler.solver.kernels.steepest import descend, look_at, make_entries
 from scheduler.solver.kernels.tables import Tables
 from scheduler.solver.terms import PPM, EvenUse
@@ -52,6 +54,17 @@ def steepest(instance: Instance, steps: int) -> Index:
     return place
 
 
+def check_bare(instance: Instance, state: State) -> None:
+    """What a bare walk keeps up to date is the reference's, and the goal is but for rounding."""
+    value = evaluate(instance, state.place)
+    assert why_not_valid(instance, state.place) is None
+    assert np.array_equal(state.use, instance.use(state.place))
+    assert np.array_equal(state.host, state.place)
+    assert (value.mib, value.moves) == (state.totals[MIB], state.totals[MOVES])
+    assert sorted(state.moved[: value.moves]) == np.flatnonzero(state.place != instance.home).tolist()
+    assert value.goal == pytest.approx(state.totals[GOAL], rel=1e-5, abs=1e8)
+
+
 def walked(instance: Instance, seed: int, steps: int = 60) -> tuple[Tables, State, Few]:
     """A walk from hot to cold, with a ceiling of half of the memory and a price that is steered."""
     tables, state = started(instance, seed)
@@ -60,13 +73,17 @@ def walked(instance: Instance, seed: int, steps: int = 60) -> tuple[Tables, Stat
     sample_few(tables, state, few, np.zeros(4, dtype=np.int64))
     even = make_even(tables, state.use)
     quick = even.alone[0] and not state.totals[[BROKEN, OVERLOAD, LEFT]].any()
+    walking = copied(state) if quick and even.bare[0] else state
     for temperature in (HOT, 100.0, 1.0, COLD):
         if quick:
-            anneal_even(tables, state, even, few, steps, temperature)
-            assert np.array_equal(even.off, make_even(tables, state.use).off)
+            anneal_even(tables, walking, even, few, steps, temperature)
+            assert np.array_equal(even.off, make_even(tables, walking.use).off)
         else:
             anneal_few(tables, state, few, steps, temperature)
-        check(instance, state)
+        if walking is state:
+            check(instance, state)
+        else:
+            check_bare(instance, walking)
     return tables, state, few
 
 
@@ -90,14 +107,15 @@ def evened(instance: Instance, seed: int) -> Instance:
 @settings(deadline=None, max_examples=300)
 @given(instances(most_hosts=5, most_guests=9), st.integers(0, 2**31))
 def test_evenness_weighed_as_fractions_stays_exact_and_valid(instance: Instance, seed: int) -> None:
-    """Where evenness alone counts: the figures are the reference's, the fractions those of the use, the best is kept."""
+    """Where evenness alone counts: figures are the reference's, fractions those of the use, and the best is kept."""
     even = evened(instance, seed)
     tables, state, few = walked(even, seed, 200)
     assert evenness_alone(tables)
     back_to_kept(tables, state, few)
     check(even, state)
     value = evaluate(even, state.place)
-    assert few.best[2:].tolist() == [value.left, value.goal]
+    if not room_alone(tables):
+        assert few.best[2:].tolist() == [value.left, value.goal]
     assert value[:5] <= evaluate(even, even.home)[:5]
     assert state.totals[MIB] <= few.ceiling[0]
 
