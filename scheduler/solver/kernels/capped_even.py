@@ -15,7 +15,7 @@ from scheduler.solver.kernels.even import Even, change_at, read_use
 from scheduler.solver.kernels.few import STEER_EVERY, Few, note_best, passes, steer
 from scheduler.solver.kernels.moves import forms_allow, may_go, may_stay, repair_of
 from scheduler.solver.kernels.state import GOAL, LEFT, MIB, MOVES, State, put
-from scheduler.solver.kernels.tables import MAX_MOVES, Tables
+from scheduler.solver.kernels.tables import MAX_MIB, MAX_MOVES, Tables
 
 ONE_MORE, RELOCATE, INSTEAD = 307, 205, 819
 """Of 1024 draws, while the cap allows, those below the first move any guest. Of the others, those below the second
@@ -247,6 +247,8 @@ def anneal_even(tables: Tables, state: State, even: Even, few: Few, steps: int, 
         if many == 0:
             continue
         change, mib = _weigh(tables, state, even, few, many)
+        if mib > 0 and state.totals[MIB] + mib > tables.figures[MAX_MIB]:
+            continue
         if not passes(state, change + few.price[0] * mib, temperature) or not _fits(tables, state, even, few, many):
             continue
         a, b = state.host[few.guest[0]], state.host[few.guest[1]]
