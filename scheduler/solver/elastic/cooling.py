@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 LEVELS = 40
-COLDER = 0.25
+COLDER = 0.1
 """Power of the temperature by which an energy counts for less the hotter it was: 0.5 is constant speed."""
-FLOOR = 0.5
+FLOOR = 0.2
 """Least weight of a level, as a part of the average."""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from scheduler.solver.elastic.walk import Walk
+from scheduler.solver.elastic.walk import COLD, HOT, HOTTER, Walk
 from scheduler.solver.meter import Meter
 from scheduler.solver.threads import side_by_side
 
@@ -19,33 +19,33 @@ STEP_WORK = 1e-7
 
 
 class Way(NamedTuple):
-    """How to anneal: on the `cold` schedule or the hot one; `loose`, `heavy` and `pull` as `Walk.anneal` has them."""
+    """How to anneal: `heat` is the schedule, `COLD`, `HOT` or `HOTTER`; the others are as `Walk.anneal` has them."""
 
-    cold: bool
+    heat: int
     loose: float
     heavy: int
     pull: float
 
 
 WAYS = (
-    Way(False, 0.08, 0, 0.0),
-    Way(True, 0.02, 0, 0.0),
-    Way(False, 0.08, 0, 3.0),
-    Way(False, 0.02, 500, 0.0),
-    Way(False, 0.02, 0, 5.0),
-    Way(False, 0.02, 500, 2.0),
+    Way(HOT, 0.08, 0, 0.0),
+    Way(COLD, 0.02, 0, 0.0),
+    Way(HOT, 0.08, 0, 3.0),
+    Way(HOTTER, 0.08, 0, 0.0),
+    Way(HOTTER, 0.08, 0, 4.0),
+    Way(HOT, 0.02, 500, 1.0),
 )
 """What is tried; the first `FEWER` alone where the budget allows one whole cooling a walk."""
-FEWER = 3
+FEWER = 4
 SWEEPS, MOST_COOLINGS = 8000, 4
 """Proposals for each guest and host that make a whole cooling; more budget than that is used for several, for the
 large guests settle by chance early on, up to so many a walk."""
 FIRST, TRIALS, WHOLE, POLISH = 0.04, 0.12, 0.4, 0.12
 """Parts of the budget for a first, quick cooling that measures, for one of each way, for whole ones of the best two,
 and in the end for a cold one from the best."""
-AGAIN = (0.2, 0.2, 0.25, 0.3, 0.35)
+AGAIN = (0.2, 0.3, 0.4, 0.5, 0.6)
 """The rest is for coolings from the best, and the part of the schedule that each leaves out."""
-POLISHING = (Way(True, 0.0, 0, 0.0), Way(True, 0.0, 0, 2.0))
+POLISHING = (Way(COLD, 0.0, 0, 0.0), Way(COLD, 0.0, 0, 2.0))
 
 
 class Rounds:
@@ -57,8 +57,8 @@ class Rounds:
         self._walks, self._meter = walks, meter
         self._whole = max(0.0, meter.left - until)
         self._stop = until + self._whole
-        self._reached: dict[Way, int] = {}
-        self._hot, self._cold = walks[0].coolings()
+        self._reached: dict[Way, tuple[int, float]] = {}
+        self._coolings = walks[0].coolings()
 
     def run(self) -> None:
         """Spend the budget."""
@@ -78,8 +78,12 @@ class Rounds:
         self._again(POLISH, POLISHING)
 
     def _furthest(self) -> list[Way]:
-        """Return the ways tried, the one that led to the lowest goal first."""
-        return sorted(self._reached, key=self._reached.__getitem__)
+        """Return the ways tried, the one that led to the lowest goal first; energy tells where none got anywhere.
+
+        A cold one is among them only as the first: more time is of the least use to it.
+        """
+        ways = sorted(self._reached, key=self._reached.__getitem__)
+        return ways[:1] + [way for way in ways[1:] if way.heat != COLD]
 
     def _each(self, share: float, ways: Sequence[Way], coolings: int = 0) -> None:
         """Anneal from the start in each of some ways, so many `coolings` a walk or each way once."""
@@ -104,15 +108,17 @@ class Rounds:
         """Let each walk anneal in its way for a share of the budget, and keep the best."""
         self._stop -= share * self._whole
         progress = _progress(self._meter, self._stop)
-        schedules = [self._cold if way.cold else self._hot for way in ways]
+        schedules = [self._coolings[way.heat] for way in ways]
         runs = [
             partial(walk.anneal, progress, schedule, left_out, *way[1:])
             for walk, schedule, way in zip(self._walks, schedules, ways, strict=True)
         ]
         side_by_side(runs)
-        self._hot.fit()
+        for heat in (HOT, HOTTER):
+            self._coolings[heat].fit()
         for walk, way in zip(self._walks, ways, strict=True):
-            self._reached[way] = min(self._reached.get(way, walk.best_goal), walk.best_goal)
+            reached = (walk.best_goal, walk.energy)
+            self._reached[way] = min(self._reached.get(way, reached), reached)
             if walk.best_goal < self.best_goal:
                 self.best, self.best_goal = walk.best.copy(), walk.best_goal
 

@@ -32,12 +32,15 @@ FLOOR = 0.03
 """What a lack is reckoned to be larger than it is, in average demands of the resource."""
 FIRST, LEAST, MOST = 0.1, 0.01, 1000.0
 """Price of a unit of lack at first, and its bounds, in what the unit costs over a soft limit."""
-GAIN, MOST_SHORT = 0.006, 3.0
-"""How much the logarithm of a price rises a slice for each host lacking more than wanted, and for so many at most."""
+GAIN, LEAST_GAIN, MOST_SHORT = 0.006, 40.0, 3.0
+"""How much the logarithm of a price rises a slice for each host lacking more than wanted, and for so many at most; in
+short annealings faster, so that over all of one it could rise by `LEAST_GAIN` for each."""
 WANTED, POWER = 0.1, 3.0
 """Hosts wanted to lack a resource at the end, and the power of the time left by which they fall from a part of all."""
 SAMPLES = 4096
-COLD, COLDEST = 0.001, 0.3
+COLD, HOT, HOTTER = range(3)
+"""Schedules, see `Walk.coolings`."""
+END, COLDEST = 0.001, 0.3
 """Temperature at the end as a part of the rise that only one in a hundred is below, and the least."""
 
 
@@ -64,6 +67,11 @@ class Walk:
         return int(self.pressure.figures[BEST_GOAL])
 
     @property
+    def energy(self) -> float:
+        """What the walk has come to: the goal and the price of what is lacking."""
+        return float(self.state.totals[GOAL] + self.pressure.penalty.sum())
+
+    @property
     def pairs(self) -> int:
         """Guests that may move, times hosts."""
         return len(self.tables.movable) * len(self.tables.cap)
@@ -86,19 +94,20 @@ class Walk:
         found = sample_rises(self.tables, self.elastic, self.state, self.pressure, rises)
         return np.sort(rises[:found]).astype(np.float64)
 
-    def coolings(self) -> tuple[Cooling, Cooling]:
-        """Return a hot and a cold schedule: from what most shifts cost here, and the cheapest, down to next to nothing.
+    def coolings(self) -> tuple[Cooling, Cooling, Cooling]:
+        """Return the schedules `COLD`, `HOT` and `HOTTER`: from what shifts cost here down to next to nothing.
 
-        The cold one is for placements in which all is well but for moves that could be spared.
+        The cold one begins at what the cheapest cost, for placements in which all is well but for moves that could be
+        spared; the hot one at what a quarter cost more than; the hotter one at what a tenth do, for where a few large
+        guests decide.
         """
         rises = self.rises()
         if not len(rises):
-            return Cooling(1.0, 1.0), Cooling(1.0, 1.0)
-        # Between the median and the upper quartile: where most guests are tiny the median says little of the others.
-        hot = float(np.sqrt(rises[len(rises) // 2] * rises[3 * len(rises) // 4]))
+            return Cooling(1.0, 1.0), Cooling(1.0, 1.0), Cooling(1.0, 1.0)
+        hot, hotter = float(rises[3 * len(rises) // 4]), float(rises[9 * len(rises) // 10])
         cheap = float(rises[len(rises) // 100])
-        cold = max(COLDEST, COLD * cheap)
-        return Cooling(hot, cold), Cooling(cheap, cold)
+        end = max(COLDEST, END * cheap)
+        return Cooling(cheap, end), Cooling(hot, end), Cooling(hotter, end)
 
     def anneal(
         self, progress: Callable[[int], float], cooling: Cooling, start: float, loose: float, heavy: int, pull: float
@@ -110,20 +119,21 @@ class Walk:
         times the temperature: at a temperature at which hosts are all alike a guest is at home as often as on
         exp(pull) others. What is met on the way is noted in `cooling`.
         """
-        hosts, past = len(self.elastic.targets), progress(0)
+        hosts, past, before = len(self.elastic.targets), progress(0), 0.0
         while past < 1.0:
             done = start + (1.0 - start) * past
-            self._press(WANTED + max(0.0, loose * hosts - WANTED) * (1.0 - done) ** POWER)
+            wanted = WANTED + max(0.0, loose * hosts - WANTED) * (1.0 - done) ** POWER
+            self._press(wanted, max(GAIN, LEAST_GAIN * (past - before)))
             temperature = cooling.at(done)
             self._slice(temperature, int(heavy * (1.0 - done)), int(pull * temperature))
-            cooling.measure(temperature, float(self.state.totals[GOAL] + self.pressure.penalty.sum()))
-            past = progress(SLICE_STEPS)
+            cooling.measure(temperature, self.energy)
+            before, past = past, progress(SLICE_STEPS)
 
-    def _press(self, wanted: float) -> None:
+    def _press(self, wanted: float, gain: float) -> None:
         """Set prices of lacks for the next slice; `wanted` hosts should lack each resource."""
         pressure = self.pressure
         short = np.minimum(pressure.short - wanted, MOST_SHORT)
-        self.price = np.clip(self.price * np.exp(GAIN * short), LEAST * self.unit, MOST * self.unit)
+        self.price = np.clip(self.price * np.exp(gain * short), LEAST * self.unit, MOST * self.unit)
         pressure.unit_price[:] = self.price + 1
         pressure.each[:] = self.price * self.floor
         find_room(self.elastic, self.state, pressure)
