@@ -27,7 +27,7 @@ from scheduler.solver.instance import Instance
 from scheduler.solver.local import search_locally
 from scheduler.solver.lower import lower_problem
 from scheduler.solver.meter import Budget, Meter
-from scheduler.solver.ready import load_few_moves
+from scheduler.solver.rehearse import rehearse_few_moves
 from scheduler.solver.solve import search_of
 
 
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--dask", action="store_true")
     options = parser.parse_args()
-    load_few_moves()
+    rehearse_few_moves()
     for size in options.sizes:
         hosts, guests = (int(part) for part in size.split("x"))
         snapshot = generate(hosts, guests, options.seed, rules=options.rules)
