@@ -66,7 +66,7 @@ class SchedulerSettings:
     interval_s: float = 60.0
     time_limit_s: float = 5.0
     work_limit: float | None = None
-    workers: int = 1
+    workers: int = 2
     engine: str = "local"
     seed: int = 1
     plan_expires_s: float = 900.0

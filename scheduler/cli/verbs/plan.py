@@ -37,7 +37,7 @@ SMALL_CLUSTER = 20 * 200
 SHORT_S = 1.7
 """Enough for CP-SAT to load and to prove something, and for an answer within three seconds of the process's start."""
 
-FEW_CLUSTER, FEW_S = 100 * 1000, 0.36
+FEW_CLUSTER, FEW_S = 100 * 1000, 0.42
 """Hosts x guests up to which so long is enough for few moves, where CP-SAT has no part: more gains little."""
 MOST_PROVEN = 20_000
 """Hosts x guests up to which CP-SAT could prove an answer."""
