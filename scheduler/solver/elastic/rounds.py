@@ -41,7 +41,7 @@ SWEEPS, MOST_COOLINGS = 8000, 4
 """Proposals for each guest and host that make a whole cooling; more budget than that is used for several, for the
 large guests settle by chance early on, up to so many a walk."""
 FIRST, TRIALS, WHOLE, POLISH = 0.04, 0.12, 0.4, 0.12
-"""Parts of the budget for a first, quick cooling that measures, for one of each way, for whole ones of the best two,
+"""Parts of the budget for a first, quick cooling that measures, for one of each way, for whole ones of the best two
 and in the end for a cold one from the best."""
 AGAIN = (0.2, 0.3, 0.4, 0.5, 0.6)
 """The rest is for coolings from the best, and the part of the schedule that each leaves out."""
@@ -69,26 +69,31 @@ class Rounds:
         coolings = int(min(MOST_COOLINGS, WHOLE * sweeps / SWEEPS))
         if coolings < 1:
             self._each(TRIALS, WAYS[:FEWER])
-            self._each(rest, self._furthest()[: min(2, len(self._walks))])
+            self._each(rest, self._furthest())
         else:
             self._each(TRIALS, WAYS)
-            self._each(WHOLE, self._furthest()[:2], coolings)
+            both = self._furthest()
+            enough = min(coolings, -(-len(both) // len(self._walks)))
+            self._each(WHOLE * enough / coolings, both, enough)
+            self._each(WHOLE * (1 - enough / coolings), self._furthest()[:1], coolings - enough)
             for left_out in AGAIN:
                 self._again((rest - WHOLE) / len(AGAIN), self._furthest()[:1], left_out)
         self._again(POLISH, POLISHING)
 
     def _furthest(self) -> list[Way]:
-        """Return the ways tried, the one that led to the lowest goal first; energy tells where none got anywhere.
+        """Return the way that led to the lowest goal, and of those with a pull, or those without, the other best.
 
-        A cold one is among them only as the first: more time is of the least use to it.
+        Energy tells where none got anywhere. Short trials say little of one against the other kind: with a pull a walk
+        gains more from time. A cold way gains least, and is never the second.
         """
         ways = sorted(self._reached, key=self._reached.__getitem__)
-        return ways[:1] + [way for way in ways[1:] if way.heat != COLD]
+        others = [way for way in ways[1:] if way.heat != COLD and (way.pull > 0) != (ways[0].pull > 0)]
+        return ways[:1] + others[:1]
 
-    def _each(self, share: float, ways: Sequence[Way], coolings: int = 0) -> None:
+    def _each(self, share: float, ways: Sequence[Way], coolings: int | None = None) -> None:
         """Anneal from the start in each of some ways, so many `coolings` a walk or each way once."""
         many = len(self._walks)
-        coolings = coolings or -(-len(ways) // many)
+        coolings = -(-len(ways) // many) if coolings is None else coolings
         for batch in range(coolings):
             if self._meter.over():
                 return
