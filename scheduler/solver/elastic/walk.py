@@ -32,9 +32,9 @@ FLOOR = 0.03
 """What a lack is reckoned to be larger than it is, in average demands of the resource."""
 FIRST, LEAST, MOST = 0.1, 0.01, 1000.0
 """Price of a unit of lack at first, and its bounds, in what the unit costs over a soft limit."""
-GAIN, LEAST_GAIN, MOST_SHORT = 0.006, 40.0, 3.0
-"""How much the logarithm of a price rises a slice for each host lacking more than wanted, and for so many at most; in
-short annealings faster, so that over all of one it could rise by `LEAST_GAIN` for each."""
+GAIN, OVER_ALL, MOST_GAIN, MOST_SHORT = 0.006, 40.0, 0.2, 3.0
+"""How much the logarithm of a price rises a slice for each host lacking more than wanted, and for so many at most. In
+short annealings it is more, up to `MOST_GAIN`, so that over all of one it could come to `OVER_ALL`."""
 WANTED, POWER = 0.1, 3.0
 """Hosts wanted to lack a resource at the end, and the power of the time left by which they fall from a part of all."""
 SAMPLES = 4096
@@ -123,7 +123,7 @@ class Walk:
         while past < 1.0:
             done = start + (1.0 - start) * past
             wanted = WANTED + max(0.0, loose * hosts - WANTED) * (1.0 - done) ** POWER
-            self._press(wanted, max(GAIN, LEAST_GAIN * (past - before)))
+            self._press(wanted, min(MOST_GAIN, max(GAIN, OVER_ALL * (past - before))))
             temperature = cooling.at(done)
             self._slice(temperature, int(heavy * (1.0 - done)), int(pull * temperature))
             cooling.measure(temperature, self.energy)
