@@ -125,8 +125,8 @@ def test_evenness_weighed_as_fractions_stays_exact_and_valid(instance: Instance,
 def test_the_descent_to_evenness_is_the_steepest(instance: Instance, steps: int, seed: int) -> None:
     """What is skipped by its fractions would not have been the cheapest."""
     even = evened(instance, seed)
-    free = {"forms": (), "move_caps": (), "limit": even.cap, "max_moves": even.guests, "max_mib": int(even.mib.sum())}
-    plain = replace(even, **free)
+    most = int(even.mib.sum())
+    plain = replace(even, forms=(), move_caps=(), limit=even.cap, max_moves=even.guests, max_mib=most)
     assert np.array_equal(descended(plain, steps, 1).place, steepest(plain, steps))
 
 
