@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from cluster.clock import SystemClock
 from scheduler.solver.elastic.cooling import Cooling
 from scheduler.solver.elastic.search import search_elastic, suits
-from scheduler.solver.elastic.walk import Walk
+from scheduler.solver.elastic.walk import SLICE_STEPS, Walk
 from scheduler.solver.evaluate import BROKEN, GOAL, HARD, evaluate, why_not_valid
-from scheduler.solver.instance import Instance
+from scheduler.solver.goal import GoalArrays
+from scheduler.solver.instance import Instance, make_instance
 from scheduler.solver.kernels.pressure import LACKING, make_elastic
 from scheduler.solver.kernels.tables import make_tables
 from scheduler.solver.meter import Budget, Meter
 from scheduler.solver.solve import search_of
+from scheduler.solver.terms import EvenUse
 from scheduler.solver.threads import side_by_side
 from tests.scheduler.solver.instances import random_instance
 
@@ -90,6 +92,24 @@ def test_a_pull_keeps_guests_at_home(seed: int) -> None:
     walk = Walk(tables, make_elastic(tables), instance.home, 1)
     walk.anneal(_steps(20_000), Cooling(1e15, 1e15), 0.0, 0.5, 0, 40.0)
     assert (walk.state.place == instance.home).all()
+
+
+def test_prices_keep_up_in_a_short_annealing() -> None:
+    """While hosts lack something all along, their price grows many times over, however few slices there are."""
+    room = np.full((2, 2), 10, dtype=np.int64)
+    even = EvenUse((0, 0), room, np.ones((2, 2), dtype=np.bool_), np.full(2, 800_000, dtype=np.int64))
+    goal = GoalArrays((even,), np.zeros(4, dtype=np.int64), np.zeros(2, dtype=np.bool_), np.zeros(4, dtype=np.int64))
+    instance = make_instance(
+        demand=np.full((4, 1), 4, dtype=np.int64),
+        capacity=np.full((2, 1), 10, dtype=np.int64),
+        home=np.array([0, 0, 1, 1], dtype=np.intp),
+        goal=goal,
+    )
+    tables = make_tables(instance)
+    walk = Walk(tables, make_elastic(tables), instance.home, 1)
+    first = walk.price.copy()
+    walk.anneal(_steps(100 * SLICE_STEPS), Cooling(1e15, 1e15), 0.0, 0.0, 0, 0.0)
+    assert (walk.price > 10 * first).all()
 
 
 @settings(deadline=None, max_examples=60)
