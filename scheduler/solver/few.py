@@ -2,7 +2,8 @@
 
 Where moves have no price of their own and the guests have memory, the descent's MiB are a ceiling for the annealing
 (`docs/decisions/0010`). They are none where every move has its price in the goal already, where a guest's MiB count
-for nothing, and where the descent stalls before half of its moves are made, as it does when only exchanges help.
+for nothing, and where the descent stalls before half of its moves are made, as it does when only exchanges help. Where
+it stalls later, sets of guests are exchanged in the end (see `relieve`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from scheduler.solver.kernels.steepest import descend, look_at, make_entries
 from scheduler.solver.kernels.tables import Tables
 from scheduler.solver.local import Local
 from scheduler.solver.meter import Meter
+from scheduler.solver.relieve import exchange_sets, set_work
 
 SLICE_STEPS = 20_000
 STEP_WORK, EVEN_STEP_WORK = 2e-7, 1e-7
@@ -61,22 +63,25 @@ def use_few_moves(local: Local, meter: Meter, share: float = 1.0) -> int | None:
     until = meter.left * (1 - share)
     goal, mib = local.state.totals[[GOAL, MIB]].tolist()
     even = make_even(local.tables, local.state.use)
-    ceiling = _descend(local, even, meter, until)
+    ceiling, stalled = _descend(local, even, meter, until)
     local.note()
     gained, moved = goal - int(local.state.totals[GOAL]), int(local.state.totals[MIB]) - mib
     price = PRICE * gained / moved if ceiling is not None and gained > 0 and moved > 0 else 0.0
     most = int(local.instance.mib.sum()) if ceiling is None else ceiling
     few = make_few(local.tables, most, price)
     keep_first(local.state, few)
-    _anneal(local, even, few, meter, until)
+    misfits = stalled and bool(even.alone[0])
+    _anneal(local, even, few, meter, until + set_work(local.instance, meter.left - until) if misfits else until)
     back_to_kept(local.tables, local.state, few)
     send_home(local.tables, local.state)
+    if misfits:
+        exchange_sets(local, few, meter, until)
     local.note()
     return ceiling
 
 
-def _descend(local: Local, even: Even, meter: Meter, until: float) -> int | None:
-    """Descend while the cap allows, and return the ceiling of MiB for what comes after."""
+def _descend(local: Local, even: Even, meter: Meter, until: float) -> tuple[int | None, bool]:
+    """Descend while the cap allows; return the ceiling of MiB for what comes after, and whether no shift helps now."""
     tables, state, instance = local.tables, local.state, local.instance
     stop = until + (meter.left - until) * (1 - DESCENT_SHARE)
     targets = _targets(local)
@@ -100,12 +105,12 @@ def _descend(local: Local, even: Even, meter: Meter, until: float) -> int | None
         meter.work(4 * entry_work * wanted * many)
     most = instance.max_mib if instance.max_mib < int(instance.mib[instance.movable].sum()) else None
     if instance.goal.price.any() or not instance.mib.any() or made == 0 or (stalled and made < STALLED * allowed):
-        return most
+        return most, stalled
     ceiling = int(state.totals[MIB])
     if not stalled:
         # Cut short by the budget: as much again for each step that was not made.
         ceiling = ceiling * allowed // made
-    return ceiling if most is None else min(most, ceiling)
+    return ceiling if most is None else min(most, ceiling), stalled
 
 
 def _targets(local: Local) -> Ints:

@@ -33,6 +33,9 @@ def tiny() -> Instance:
 def rehearse_few_moves() -> None:
     """Load what makes the best use of few moves: a part of a short time limit otherwise."""
     from scheduler.solver.few import use_few_moves
+    from scheduler.solver.kernels.even import make_even
+    from scheduler.solver.kernels.few import make_few
+    from scheduler.solver.kernels.sets import make_sets, relieve
     from scheduler.solver.local import Local
 
     instance = tiny()
@@ -40,3 +43,5 @@ def rehearse_few_moves() -> None:
     local = Local(instance, instance.home, 1)
     local.mend(meter)
     use_few_moves(local, meter)
+    tables, state = local.tables, local.state
+    relieve(tables, state, make_even(tables, state.use), make_few(tables, 0, 0.0), make_sets(), 0.0, 0)
