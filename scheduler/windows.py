@@ -1,24 +1,12 @@
-"""Time windows: whether a moment lies in one, in the window's own time zone. Pure."""
+"""The configured time windows: whether one of a kind is open. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from cluster.config.settings import WindowKind, WindowSettings
-
-
-def is_open(window: WindowSettings, now: datetime) -> bool:
-    """Tell whether the window is open. It belongs to the day it begins on; equal ends mean the whole day."""
-    local = now.astimezone(ZoneInfo(window.time_zone))
-    if window.start == window.end:
-        return local.weekday() in window.days
-    if window.start < window.end:
-        return local.weekday() in window.days and window.start <= local.time() < window.end
-    if local.time() >= window.start:
-        return local.weekday() in window.days
-    return local.time() < window.end and (local - timedelta(days=1)).weekday() in window.days
+from cluster.windows import is_open
 
 
 def any_open(windows: Iterable[WindowSettings], kind: WindowKind, now: datetime) -> bool:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cluster.config.sections import LISTS, SECTIONS
+from cluster.config.lists import LISTS
+from cluster.config.sections import SECTIONS
 from cluster.config.settings import CollectSource, Mode, Settings
 from cluster.formats.cluster_file import POWER
 from cluster.formats.reader import Value, parse_toml, read_file
@@ -48,6 +49,8 @@ _SETTINGS_OF_SCENARIOS: Mapping[str, Mapping[str, Any]] = {
     "reserve": {"memory_mib": 0, "memory_ratio": 0.0},
 }
 
+_LISTS_OF_SCENARIOS = ("windows", "links", "budgets")
+
 
 def load_scenario(folder: Path) -> Scenario:
     """Read a scenario folder (or its `scenario.toml`). `InputError` for anything wrong."""
@@ -63,13 +66,14 @@ def load_scenario(folder: Path) -> Scenario:
 def _read_settings(value: Value) -> Settings:
     given = {} if value.is_missing else _mapping(value)
     if given:
-        value.only_keys((*SECTIONS, "windows"))
+        value.only_keys((*SECTIONS, *_LISTS_OF_SCENARIOS))
     settings = Settings()
     for section, record in SECTIONS.items():
         raw = {**_SETTINGS_OF_SCENARIOS.get(section, {}), **(_mapping(value.at(section)) if section in given else {})}
         settings = replace(settings, **{section: record.read(value.at(section).replaced(raw))})
-    if "windows" in given:
-        settings = replace(settings, windows=LISTS["windows"].read(value.at("windows")))
+    for name in _LISTS_OF_SCENARIOS:
+        if name in given:
+            settings = replace(settings, **{name: LISTS[name].read(value.at(name))})
     return settings
 
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cluster.config.sections import LISTS, SECTIONS
-from cluster.config.settings import CollectSource, Settings
+from cluster.config.lists import LISTS
+from cluster.config.sections import SECTIONS
+from cluster.config.settings import BudgetScope, CollectSource, Settings
 from cluster.errors import InputError
 from cluster.formats.reader import Value, closest, parse_toml, read_file, shown
 from cluster.formats.values import Json
@@ -34,7 +35,7 @@ APART = (
 class Loaded:
     """The effective settings, the file they are from (`None`: there was none), and each key's origin.
 
-    Origins are by `section.key`, or by `hosts`, `windows`, `rules`: "default", the file's name, or "--set".
+    Origins are by `section.key`, or by the name of a repeated section: "default", the file's name, or "--set".
     """
 
     settings: Settings
@@ -132,8 +133,23 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
             f"{origins['collect.source']}: collect.recording: found an empty text; "
             'allowed: the path of a recording, with collect.source = "recorded"'
         )
+    _check_names(settings, origins)
     for one in find_in_rules_alone(settings.rules):
         raise InputError(f"{origins['rules']}: rules: found {one.text}; allowed: rules that can hold together")
+
+
+def _check_names(settings: Settings, origins: Mapping[str, str]) -> None:
+    """Refuse links and budgets that speak of links or, where hosts are listed, of hosts that are not there."""
+    host_ids, link_names = [host.id for host in settings.hosts], [link.name for link in settings.links]
+    named = [("links", f"links[{i}].hosts", id_) for i, link in enumerate(settings.links) for id_ in link.hosts]
+    named += [("budgets", f"budgets[{i}].name", one.name) for i, one in enumerate(settings.budgets) if one.name]
+    link_budgets = {f"budgets[{i}].name" for i, one in enumerate(settings.budgets) if one.scope is BudgetScope.LINK}
+    for section, where, name in named:
+        known, what = (link_names, "links") if where in link_budgets else (host_ids, "hosts")
+        if name not in known and (known or what == "links"):
+            close = closest(name, known)
+            hint = "" if close is None else f"; did you mean {close}?"
+            raise InputError(f"{origins[section]}: {where}: found {shown(name)}; allowed: one of [[{what}]]{hint}")
 
 
 def _number(settings: Settings, key: str) -> float:

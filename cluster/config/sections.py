@@ -1,5 +1,7 @@
 """What every configuration key may be: one table of codecs per section of the TOML file, ranges included.
 
+The repeated sections are in `lists.py`.
+
 A key is one line here and one field with its default in `settings.py`; `config/trimtab.toml` documents it.
 """
 
@@ -7,11 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import time
 from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 from cluster.config.settings import (
     CollectSettings,
@@ -21,37 +21,27 @@ from cluster.config.settings import (
     GateSettings,
     GuestSettings,
     HostLoad,
-    HostSettings,
     MigrationSettings,
     Mode,
     ReserveSettings,
     SchedulerSettings,
     SimulatorSettings,
     StoreSettings,
-    WindowKind,
-    WindowSettings,
 )
-from cluster.formats.cluster_file import DOMAINS, POWER
 from cluster.formats.reader import Value
-from cluster.formats.rules_file import RULES
 from cluster.formats.values import (
     AMOUNT,
     ID,
-    IDS,
     RATIO,
     TEXT,
-    TEXTS_BY_KEY,
     WHOLE,
     Codec,
     Plain,
     Record,
     choice,
-    many,
     number,
-    unique,
     whole,
 )
-from cluster.host import PowerModel
 from cluster.limits import Limits
 
 T = TypeVar("T")
@@ -59,13 +49,10 @@ T = TypeVar("T")
 DAEMON_POLICIES = ("repair", "balance", "consolidate")
 """Policies the daemon may follow by itself; `drain` needs a host and is asked for by the verb."""
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NONE = "none"
-_CLOCK_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
-LIBVIRT_URI = re.compile(r"[a-z]+(\+[a-z0-9]+)?://\S+")
 
 
-def _or_none(codec: Codec[T]) -> Plain[T | None]:
+def or_none(codec: Codec[T]) -> Plain[T | None]:
     """A codec that takes "none", since TOML has no null."""
 
     def read(value: Value) -> T | None:
@@ -125,47 +112,9 @@ def _read_absolute(value: Value) -> str:
     return text
 
 
-def _read_uri(value: Value) -> str:
-    allowed = "a libvirt URI such as qemu+tls://kvm-1/system, or empty"
-    text = value.text(allowed)
-    if text and not LIBVIRT_URI.fullmatch(text):
-        raise value.refusal(allowed)
-    return text
-
-
-def _read_days(value: Value) -> tuple[int, ...]:
-    days = [_DAYS.index(one.choice(_DAYS)) for one in value.items("a list of days")]
-    if not days or len(set(days)) < len(days):
-        raise value.refusal(f"each of {', '.join(_DAYS)} at most once, at least one day")
-    return tuple(sorted(days))
-
-
-def _read_clock_time(value: Value) -> time:
-    allowed = 'a time of day "HH:MM" from "00:00" to "23:59"'
-    text = value.text(allowed)
-    if not _CLOCK_TIME.fullmatch(text):
-        raise value.refusal(allowed)
-    return time.fromisoformat(text)
-
-
-def _read_time_zone(value: Value) -> str:
-    allowed = 'the name of a time zone such as "UTC" or "Europe/Lisbon"'
-    text = value.text(allowed)
-    if text != "UTC":
-        try:
-            ZoneInfo(text)
-        except (KeyError, ValueError, OSError):
-            raise value.refusal(allowed) from None
-    return text
-
-
 _POSITIVE = number(above=True)
 _SHARE = number(0.0, 1.0, above=True)
 _BELOW_ONE = number(0.0, 0.99)
-_DAY_LIST: Plain[tuple[int, ...]] = Plain(_read_days, lambda days: [_DAYS[day] for day in days])
-_TIME_OF_DAY: Plain[time] = Plain(_read_clock_time, lambda one: one.strftime("%H:%M"))
-_HOST_POWER = Record(PowerModel, {key: codec for key, codec in POWER.codecs.items() if key != "state"})
-"""Power figures of a host's entry; its state is measured, never configured."""
 
 
 def _section(cls: type[Any], codecs: Mapping[str, Codec[Any]]) -> Record[Any]:
@@ -182,7 +131,7 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
                 "level": whole(1, 5),
                 "interval_s": _POSITIVE,
                 "time_limit_s": _POSITIVE,
-                "work_limit": _or_none(_POSITIVE),
+                "work_limit": or_none(_POSITIVE),
                 "workers": whole(1, 1024),
                 "engine": Plain(_read_engine, str),
                 "seed": whole(0, 2**31 - 1),
@@ -242,7 +191,7 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
         "migration": _section(
             MigrationSettings,
             {
-                "mbit_s": _or_none(_POSITIVE),
+                "mbit_s": or_none(_POSITIVE),
                 "out_per_host": whole(1, 1000),
                 "in_per_host": whole(1, 1000),
                 "per_cluster": whole(1, 10000),
@@ -281,47 +230,3 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
     }
 )
 """Codec by section."""
-
-_HOST = Record(
-    HostSettings,
-    {
-        "id": ID,
-        "uri": Plain(_read_uri, str),
-        "migration_address": TEXT,
-        "migration_mbit_s": _or_none(_POSITIVE),
-        "cpu_millicores": _or_none(whole(1)),
-        "memory_mib": _or_none(whole(1)),
-        "net_mbit_s": _or_none(AMOUNT),
-        "disk_mib_s": _or_none(AMOUNT),
-        "mode": choice(Mode),
-        "reserved_cpu_millicores": _or_none(WHOLE),
-        "reserved_memory_mib": _or_none(WHOLE),
-        "domains": DOMAINS,
-        "labels": TEXTS_BY_KEY,
-        "storage": _or_none(IDS),
-        "power": _HOST_POWER,
-    },
-)
-_WINDOW = Record(
-    WindowSettings,
-    {
-        "kind": choice(WindowKind),
-        "days": _DAY_LIST,
-        "start": _TIME_OF_DAY,
-        "end": _TIME_OF_DAY,
-        "time_zone": Plain(_read_time_zone, str),
-    },
-    renamed={"start": "from", "end": "to"},
-)
-
-
-def _read_hosts(value: Value) -> tuple[HostSettings, ...]:
-    hosts = many(_HOST).read(value)
-    unique(value, "host id", [host.id for host in hosts])
-    return hosts
-
-
-LISTS: Mapping[str, Plain[Any]] = MappingProxyType(
-    {"hosts": Plain(_read_hosts, many(_HOST).write), "windows": many(_WINDOW), "rules": RULES}
-)
-"""Codec by repeated section: `[[hosts]]`, `[[windows]]`, `[[rules]]`."""

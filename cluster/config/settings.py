@@ -48,6 +48,15 @@ class HostLoad(StrEnum):
     GUESTS = "guests"
 
 
+class BudgetScope(StrEnum):
+    """What a bandwidth budget is for: what leaves a host, what comes to one, a named link, all of the cluster."""
+
+    HOST_OUT = "host_out"
+    HOST_IN = "host_in"
+    LINK = "link"
+    CLUSTER = "cluster"
+
+
 class Encryption(StrEnum):
     """Whether migrations are encrypted."""
 
@@ -188,6 +197,36 @@ class WindowSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """One `[[links]]` entry: a link that carries what passes between the hosts behind it and all others."""
+
+    name: str
+    mbit_s: float
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSettings:
+    """One `[[budgets]]` entry: the most that all migrations together may take of what the scope and name say.
+
+    `name` is a host's id or a link's name; empty: each one. With days or times it counts only while they say so.
+    """
+
+    scope: BudgetScope
+    mbit_s: float
+    name: str = ""
+    days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    start: time = time(0, 0)
+    end: time = time(0, 0)
+    time_zone: str = "UTC"
+
+    @property
+    def has_window(self) -> bool:
+        """Whether it counts at some times only."""
+        return len(self.days) < 7 or self.start != self.end
+
+
+@dataclass(frozen=True, slots=True)
 class SimulatorSettings:
     """The simulated cluster that `collect.source = "simulated"` watches and moves."""
 
@@ -216,4 +255,6 @@ class Settings:
     simulator: SimulatorSettings = SimulatorSettings()
     hosts: tuple[HostSettings, ...] = ()
     windows: tuple[WindowSettings, ...] = ()
+    links: tuple[LinkSettings, ...] = ()
+    budgets: tuple[BudgetSettings, ...] = ()
     rules: tuple[Rule, ...] = ()

@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cluster.config.lists import LISTS
 from cluster.config.loader import APART, Loaded, load_settings, settings_to_json
-from cluster.config.sections import LISTS, SECTIONS
+from cluster.config.sections import SECTIONS
 from cluster.config.settings import (
+    BudgetScope,
+    BudgetSettings,
     HostSettings,
+    LinkSettings,
     Mode,
     Settings,
     WindowKind,
@@ -134,6 +138,24 @@ BAD = [
         "hosts[0].reserved_memory_mib: found -1; allowed: a whole number ",
     ),
     ("[[hosts]]\nid = 'a'\ndomains = { host = 'x' }", 'hosts[0].domains.host: found "x"; allowed: any other key'),
+    # links and budgets
+    ("[[links]]\nname = 'r1'\nmbit_s = 0\nhosts = ['a']", "links[0].mbit_s: found 0; allowed: a number above 0"),
+    ("[[links]]\nname = 'r1'\nmbit_s = 5\nhosts = []", "links[0].hosts: found a list of 0; allowed: ids of the hosts "),
+    (
+        "[[links]]\nname='r'\nmbit_s=5\nhosts=['a']\n[[links]]\nname='r'\nmbit_s=5\nhosts=['a']",
+        'links[1].name: found "r", which links[0] is already; allowed: each link name once',
+    ),
+    (
+        "[[hosts]]\nid='kvm-1'\n[[links]]\nname='r'\nmbit_s=5\nhosts=['kvm-2']",
+        'links[0].hosts: found "kvm-2"; allowed: one of [[hosts]]; did you mean kvm-1?',
+    ),
+    ("[[budgets]]\nscope = 'rack'\nmbit_s = 5", 'budgets[0].scope: found "rack"; allowed: "host_out", "host_in", '),
+    ("[[budgets]]\nscope = 'link'\nmbit_s = 5\nname = 'r'", 'budgets[0].name: found "r"; allowed: one of [[links]]'),
+    ("[[budgets]]\nscope = 'cluster'\nmbit_s = 5\nname = 'r'", 'budgets[0].name: found "r"; allowed: no name, with '),
+    (
+        "[[hosts]]\nid='a'\n[[budgets]]\nscope = 'host_in'\nmbit_s = 5\nname = 'b'",
+        'budgets[0].name: found "b"; allowed: one of [[hosts]]',
+    ),
     # windows
     ("[[windows]]\nfrom = '01:00'", "windows[0].kind: found nothing (the key is missing); allowed: "),
     ("[[windows]]\nkind = 'day'", 'windows[0].kind: found "day"; allowed: "act", "blackout" or "night"'),
@@ -254,7 +276,7 @@ def test_none_takes_a_value_away(tmp_path: Path) -> None:
 
 
 def test_repeated_sections_are_read(tmp_path: Path) -> None:
-    """Hosts, windows and rules arrive with what they say, and defaults for the rest."""
+    """Hosts, windows, links, budgets and rules arrive with what they say, and defaults for the rest."""
     found = loaded(
         """
         [[hosts]]
@@ -273,6 +295,16 @@ def test_repeated_sections_are_read(tmp_path: Path) -> None:
         from = "22:00"
         to = "05:30"
         time_zone = "Europe/Lisbon"
+
+        [[links]]
+        name = "uplink"
+        mbit_s = 4000
+        hosts = ["kvm-1"]
+
+        [[budgets]]
+        scope = "host_out"
+        mbit_s = 300
+        days = ["sat"]
 
         [[rules]]
         kind = "anti_affinity"
@@ -294,6 +326,9 @@ def test_repeated_sections_are_read(tmp_path: Path) -> None:
     assert found.windows == (
         WindowSettings(WindowKind.NIGHT, (0, 4), time(22, 0), time(5, 30), time_zone="Europe/Lisbon"),
     )
+    assert found.links == (LinkSettings("uplink", 4000.0, ("kvm-1",)),)
+    assert found.budgets == (BudgetSettings(BudgetScope.HOST_OUT, 300.0, days=(5,)),)
+    assert found.budgets[0].has_window and not BudgetSettings(BudgetScope.CLUSTER, 1.0).has_window
     assert found.rules == (AntiAffinity(name="anti_affinity-1", guests=Selector(labels={"app": "web"})),)
 
 

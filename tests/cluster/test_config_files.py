@@ -46,7 +46,7 @@ def test_every_documented_key_has_its_line() -> None:
 
 
 def test_the_commented_examples_are_right_and_whole(tmp_path: Path) -> None:
-    """The examples of hosts, windows and rules load once uncommented, and show every key and every kind of rule."""
+    """The examples of repeated sections load once uncommented, and show every key and every kind of rule."""
     text = DOCUMENTED.read_text(encoding="utf-8")
     blocks = re.findall(r"^# \[\[\w+\]\]\n(?:^# .*\n)*", text, flags=re.MULTILINE)
     example = "\n".join(re.sub(r"^# ", "", block, flags=re.MULTILINE) for block in blocks)
@@ -57,6 +57,8 @@ def test_the_commented_examples_are_right_and_whole(tmp_path: Path) -> None:
     shown = tomllib.loads(example)
     assert set(shown["hosts"][0]) == {field.name for field in dataclasses.fields(HostSettings)}
     assert set(shown["windows"][0]) == {"kind", "days", "from", "to", "time_zone"}
+    assert set(shown["links"][0]) == {"name", "mbit_s", "hosts"}
+    assert set(shown["budgets"][0]) == {"scope", "name", "mbit_s", "days", "from", "to", "time_zone"}
     assert set(shown["hosts"][0]["power"]) == {field.name for field in dataclasses.fields(PowerModel)} - {"state"}
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.config.settings import WindowKind, WindowSettings
-from scheduler.windows import any_open, is_open
+from cluster.windows import is_open
+from scheduler.windows import any_open
 
 MONDAY, TUESDAY, SATURDAY, SUNDAY = 0, 1, 5, 6
 

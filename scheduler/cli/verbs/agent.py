@@ -9,7 +9,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from cluster.config.sections import LIBVIRT_URI
+from cluster.config.lists import LIBVIRT_URI
 from cluster.config.settings import HostSettings, Settings
 from cluster.errors import InputError, StoreUnavailableError
 from cluster.store.open import open_store

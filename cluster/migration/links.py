@@ -1,0 +1,113 @@
+"""The links that migrations cross, what may be taken of each at a moment, and their max-min fair division. Pure.
+
+Every host has a link out and one in (both directions at full speed); a named link (a rack's uplink, a WAN) is crossed
+by a migration with exactly one end behind it. Rates and capacities are in MiB/s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cluster.config.settings import BudgetScope, BudgetSettings, LinkSettings, Settings
+from cluster.host import Host
+from cluster.windows import is_open
+
+MIB_S_PER_MBIT_S = 1_000_000 / 8 / 1024**2
+"""MiB/s in one Mbit/s (10^6 bit/s)."""
+
+CLUSTER = "cluster"
+"""The link that every migration crosses where the cluster as a whole has a budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One migration as the links see it: those it crosses, each once, and its own limit in MiB/s, `None` for none."""
+
+    id: str
+    links: tuple[str, ...]
+    limit_mib_s: float | None = None
+
+
+class Links:
+    """Every link of a cluster, by name: `out:HOST`, `in:HOST`, `link:NAME`, and `cluster` where that has a budget.
+
+    `mbit_s_of_host` is the speed of each host's migration link, per direction.
+    """
+
+    def __init__(
+        self,
+        mbit_s_of_host: Mapping[str, float],
+        links: Sequence[LinkSettings] = (),
+        budgets: Sequence[BudgetSettings] = (),
+    ) -> None:
+        self._named = tuple((link.name, frozenset(link.hosts)) for link in links)
+        self._has_cluster = any(budget.scope is BudgetScope.CLUSTER for budget in budgets)
+        self._budgets = tuple(budgets)
+        self._things: list[tuple[str, BudgetScope, str, float]] = []
+        for host, mbit_s in sorted(mbit_s_of_host.items()):
+            self._things.append((f"out:{host}", BudgetScope.HOST_OUT, host, mbit_s))
+            self._things.append((f"in:{host}", BudgetScope.HOST_IN, host, mbit_s))
+        self._things += [(f"link:{link.name}", BudgetScope.LINK, link.name, link.mbit_s) for link in links]
+        if self._has_cluster:
+            self._things.append((CLUSTER, BudgetScope.CLUSTER, "", math.inf))
+
+    @classmethod
+    def of(cls, hosts: Iterable[Host], settings: Settings) -> Links:
+        """Return the links of hosts: each one's migration link, else its network, else the configured default."""
+        default = settings.migration.estimate_mbit_s
+        speeds = {host.id: host.migration_mbit_s or host.net_mbit_s or default for host in hosts}
+        return cls(speeds, settings.links, settings.budgets)
+
+    def path(self, source: str, target: str) -> tuple[str, ...]:
+        """Return the links that a migration from one host to another crosses."""
+        crossed = [f"link:{name}" for name, hosts in self._named if (source in hosts) != (target in hosts)]
+        return (f"out:{source}", f"in:{target}", *crossed, *((CLUSTER,) if self._has_cluster else ()))
+
+    def capacity_mib_s(self, at: datetime) -> Mapping[str, float]:
+        """Return what all migrations together may take of each link at a moment: the lower of speed and budget."""
+        capacity: dict[str, float] = {}
+        for link, scope, name, mbit_s in self._things:
+            capacity[link] = min(mbit_s, self._budget_mbit_s(scope, name, at)) * MIB_S_PER_MBIT_S
+        return capacity
+
+    def _budget_mbit_s(self, scope: BudgetScope, name: str, at: datetime) -> float:
+        for called in dict.fromkeys((name, "")):
+            mine = [one for one in self._budgets if (one.scope, one.name) == (scope, called)]
+            open_now = [one.mbit_s for one in mine if one.has_window and is_open(one, at)]
+            if counting := open_now or [one.mbit_s for one in mine if not one.has_window]:
+                return min(counting)
+        return math.inf
+
+
+def max_min_rates(flows: Iterable[Flow], capacity_mib_s: Mapping[str, float]) -> dict[str, float]:
+    """Return each flow's rate by id, max-min fair: none can rise without lowering one that is not greater.
+
+    Progressive filling (Bertsekas and Gallager, Data Networks, 6.5.2): all rise together; a full link stops those that
+    cross it, a limit its own flow. Links without a bound are `inf`, and so is the rate of a flow that nothing stops.
+    The result does not depend on the order of `flows`. `KeyError` for a link of which no capacity is known.
+    """
+    rising = {flow.id: flow for flow in sorted(flows, key=lambda flow: flow.id)}
+    left = {link: capacity_mib_s[link] for flow in rising.values() for link in flow.links}
+    sharers = dict.fromkeys(left, 0)
+    for flow in rising.values():
+        for link in flow.links:
+            sharers[link] += 1
+    rates: dict[str, float] = {}
+    while rising:
+        fill = min((max(0.0, left[link]) / count for link, count in sharers.items() if count), default=math.inf)
+        least = min((flow.limit_mib_s for flow in rising.values() if flow.limit_mib_s is not None), default=math.inf)
+        if least <= fill:
+            level, stopped = least, [one for one in rising.values() if one.limit_mib_s == least]
+        else:
+            full = {link for link, count in sharers.items() if count and max(0.0, left[link]) / count <= fill}
+            level, stopped = fill, [one for one in rising.values() if not full.isdisjoint(one.links)]
+        for flow in stopped or list(rising.values()):
+            rates[flow.id] = level
+            del rising[flow.id]
+            for link in flow.links:
+                left[link] -= level
+                sharers[link] -= 1
+    return rates
