@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,25 @@ class Dirty:
     hot_mib: float | None = None
 
 
+class Compression(StrEnum):
+    """How a migration packs memory: pages dirtied again as what changed in them (xbzrle), or all as zstd."""
+
+    NONE = "none"
+    XBZRLE = "xbzrle"
+    ZSTD = "zstd"
+
+
 @dataclass(frozen=True, slots=True)
 class MigrationPolicy:
-    """How this guest may be moved."""
+    """How this guest may be moved. `None`: as the cluster's `[migration]` says."""
 
     max_downtime_ms: int = 300
     allow_postcopy: bool = False
     latency_sensitive: bool = False
+    must_encrypt: bool = False
+    auto_converge: bool | None = None
+    compression: Compression | None = None
+    parallel_connections: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,8 @@ class Host:
     """A libvirt host at one moment.
 
     Capacities are whole, before `reserved`; `None` means not limited (network, disk, huge pages, local disk) or
-    "reaches everything" (`cpu_models`, `machines`, `storage`, `networks`).
+    "reaches everything" (`cpu_models`, `machines`, `storage`, `networks`). `migration_tls`: whether QEMU's certificates
+    for encrypted migrations are there; `None`: not known.
     """
 
     id: str
@@ -70,6 +71,9 @@ class Host:
     power: PowerModel = PowerModel()
     cordoned: bool = False
     failing: bool = False
+    libvirt_version: str | None = None
+    qemu_version: str | None = None
+    migration_tls: bool | None = None
 
     def domain(self, key: str) -> str:
         """Return this host's cell of a domain kind: `host` is the host itself, as is a key it does not name."""

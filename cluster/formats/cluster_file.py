@@ -1,7 +1,8 @@
 """The cluster file, `trimtab.cluster/1`: a whole cluster at one moment, read strictly and written whole.
 
 Defaults for absent keys are those of the dataclasses of `cluster/`, which follow the contract's table. Beyond the
-contract a host may carry `hugepages_mib` and `local_disk_mib` (see docs/decisions/0001).
+contract a host may carry `hugepages_mib` and `local_disk_mib` (see docs/decisions/0001), its `libvirt_version`,
+`qemu_version` and `migration_tls`, and a guest's `migration` its own ways to move (see docs/migrations.md).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from cluster.formats.values import (
     unique,
     whole,
 )
-from cluster.guest import Dirty, Guest, MigrationPolicy, Usage
+from cluster.guest import Compression, Dirty, Guest, MigrationPolicy, Usage
 from cluster.host import Host, PowerModel, PowerState, Reserved
 from cluster.rules.contradictions import find_contradictions
 from cluster.snapshot import DEFAULT_STALE_S, Snapshot
@@ -119,6 +120,9 @@ HOST = Record(
         "power": POWER,
         "cordoned": BOOLEAN,
         "failing": BOOLEAN,
+        "libvirt_version": nullable(TEXT),
+        "qemu_version": nullable(TEXT),
+        "migration_tls": nullable(BOOLEAN),
     },
     check=_check_host,
 )
@@ -156,7 +160,15 @@ GUEST = Record(
         "labels": TEXTS_BY_KEY,
         "migration": Record(
             MigrationPolicy,
-            {"max_downtime_ms": whole(1), "allow_postcopy": BOOLEAN, "latency_sensitive": BOOLEAN},
+            {
+                "max_downtime_ms": whole(1),
+                "allow_postcopy": BOOLEAN,
+                "latency_sensitive": BOOLEAN,
+                "must_encrypt": BOOLEAN,
+                "auto_converge": nullable(BOOLEAN),
+                "compression": nullable(choice(Compression)),
+                "parallel_connections": nullable(whole(1, 64)),
+            },
         ),
     },
     check=_check_guest,
