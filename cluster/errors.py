@@ -42,6 +42,10 @@ class StepError(TrimtabError):
     exit_status = 4
 
 
+class RateLimitError(TrimtabError):
+    """A rate limit is used up. Nothing was changed; the same may go through later."""
+
+
 class FencedError(TrimtabError):
     """The store refused a write because a newer leader holds the lease. The writer must stop acting."""
 

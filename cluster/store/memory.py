@@ -14,9 +14,11 @@ from datetime import datetime
 from cluster.clock import Clock
 from cluster.history import Metric, UsageRing, with_sample
 from cluster.plan import JournalEntry, Migrate, Plan, PlanRecord, PlanState, StepRecord, StepState
+from cluster.rates import Permit
 from cluster.report import Report
 from cluster.store import refusals
 from cluster.store.bounds import COMMAND_SEEN_S, JOURNAL_KEPT, PLANS_KEPT
+from cluster.store.permits import PermitBook
 from cluster.store.protocol import Command, Lease, Sample
 
 
@@ -57,6 +59,7 @@ class MemoryStore:
         self._journal: deque[JournalEntry] = deque(maxlen=journal_kept)
         self._last_moves: dict[str, datetime] = {}
         self._unresolved: dict[str, _Mark] = {}
+        self._permits = PermitBook()
         self._flags: dict[str, str] = {}
         self._commands: list[Command] = []
         self._commands_seen: dict[str, float] = {}
@@ -131,7 +134,9 @@ class MemoryStore:
                 self._journal.append(JournalEntry(at, plan, "", state, token, why))
             held.state, held.why = state, why
 
-    def write_step(self, plan: str, step: str, expected: StepState, record: StepRecord) -> None:
+    def write_step(
+        self, plan: str, step: str, expected: StepState, record: StepRecord, permits: Sequence[Permit] = ()
+    ) -> None:
         with self._lock:
             self._fence(record.token)
             held = self._held(plan)
@@ -141,12 +146,22 @@ class MemoryStore:
             before = held.record().step_state(step)
             if before is not expected:
                 raise refusals.step_changed(plan, step, before, expected)
+            now_s = self._clock.monotonic_s()
+            if (key := self._permits.lacking((plan, step), permits, now_s)) is not None:
+                raise refusals.no_permit(plan, step, key)
+            self._permits.take((plan, step), permits, now_s)
             held.steps[step] = record
             if record.state is before:
                 return
             self._journal.append(JournalEntry(record.at, plan, step, record.state, record.token, record.detail))
+            if record.state.is_final and record.state is not StepState.UNRESOLVED:
+                self._permits.give_back((plan, step), all_of_them=record.state is StepState.REFUSED)
             if isinstance(planned, Migrate):
                 self._mark(plan, step, planned.guest, record)
+
+    def permits_taken(self) -> Mapping[str, int]:
+        with self._lock:
+            return self._permits.counts(self._clock.monotonic_s())
 
     def active_plan(self) -> PlanRecord | None:
         with self._lock:
@@ -178,6 +193,7 @@ class MemoryStore:
         with self._lock:
             mark = self._unresolved.pop(guest, None)
             if mark is not None:
+                self._permits.give_back((mark.plan, mark.step), all_of_them=False)
                 detail = refusals.lifted_by(by)
                 self._journal.append(JournalEntry(at, mark.plan, mark.step, refusals.RESOLVED, 0, detail))
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from cluster.history import Metric, UsageRing
 from cluster.plan import JournalEntry, Plan, PlanRecord, PlanState, StepRecord, StepState
+from cluster.rates import Permit
 from cluster.report import Report
 
 
@@ -87,12 +88,19 @@ class Store(Protocol):
     def set_plan_state(self, plan: str, state: PlanState, token: int, at: datetime, why: str) -> None:
         """Move a plan on. `ConflictError` for an unknown or ended plan, a second one under way, or back to waiting."""
 
-    def write_step(self, plan: str, step: str, expected: StepState, record: StepRecord) -> None:
+    def write_step(
+        self, plan: str, step: str, expected: StepState, record: StepRecord, permits: Sequence[Permit] = ()
+    ) -> None:
         """Change a step's record, if its state is `expected` (else `ConflictError`); token is the record's.
 
         A change of state is appended to the journal; progress alone is not. A step that ends `done` stamps its guest's
-        last move with `record.at`.
+        last move with `record.at`. The `permits` are taken with it, all or nothing: `RateLimitError`, changing
+        nothing, when one is used up. A step that ends `refused` gives its permits back, since nothing was begun; one
+        that ends otherwise those that count while it is under way (`unresolved`: not before the mark is lifted).
         """
+
+    def permits_taken(self) -> Mapping[str, int]:
+        """Return how many permits count now, by key, without those that nobody holds."""
 
     def active_plan(self) -> PlanRecord | None:
         """Return the plan that is active or stopping."""

@@ -20,6 +20,7 @@ from cluster.formats.plan_file import write_plan
 from cluster.formats.report_file import report_from_json_text, report_to_json_text
 from cluster.history import SLOT_S, SLOTS, Metric, UsageRing, slot_of
 from cluster.plan import JournalEntry, Migrate, Plan, PlanRecord, PlanState, StepRecord, StepState
+from cluster.rates import Permit
 from cluster.report import Report
 from cluster.store import codec, refusals
 from cluster.store.bounds import COMMAND_SEEN_S, JOURNAL_KEPT, PLANS_KEPT
@@ -108,7 +109,9 @@ class RedisStore:
         )
         self._refuse(code, detail, plan, token)
 
-    def write_step(self, plan: str, step: str, expected: StepState, record: StepRecord) -> None:
+    def write_step(
+        self, plan: str, step: str, expected: StepState, record: StepRecord, permits: Sequence[Permit] = ()
+    ) -> None:
         call = uuid.uuid4().hex
         entry = JournalEntry(record.at, plan, step, record.state, record.token, record.detail)
         code, detail = self._change(
@@ -124,12 +127,18 @@ class RedisStore:
             self._journal_kept,
             codec.moment(record.at),
             codec.write_mark(plan, step, refusals.sentence(plan, step, record.detail)),
+            *(part for permit in permits for part in (permit.key, permit.most, _permit_ms(permit))),
         )
         if code == "unknown_step":
             raise refusals.step_unknown(plan, step)
+        if code == "no_permit":
+            raise refusals.no_permit(plan, step, detail)
         if code == "changed":
             raise refusals.step_changed(plan, step, StepState(detail), expected)
         self._refuse(code, detail, plan, record.token)
+
+    def permits_taken(self) -> Mapping[str, int]:
+        return {key: int(count) for key, count in sorted(_pairs(self._server.run("permits_taken", again=True)).items())}
 
     def active_plan(self) -> PlanRecord | None:
         return next(iter(self._plans("active", "")), None)
@@ -262,6 +271,10 @@ def _report(host: str, text: str) -> Report | None:
 def _milliseconds(ttl_s: float) -> int:
     """Return a time to live as Redis wants it: at least 1."""
     return max(1, round(ttl_s * 1000))
+
+
+def _permit_ms(permit: Permit) -> int:
+    return -1 if permit.within_s is None else _milliseconds(permit.within_s)
 
 
 def _pairs(flat: list[Any]) -> dict[str, str]:

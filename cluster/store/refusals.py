@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cluster.errors import ConflictError, FencedError
+from cluster.errors import ConflictError, FencedError, RateLimitError
 from cluster.plan import PlanState, StepState
 from cluster.store.protocol import Sample
 
@@ -57,6 +57,11 @@ def step_unknown(plan: str, step: str) -> ConflictError:
 def step_changed(plan: str, step: str, state: StepState, expected: StepState) -> ConflictError:
     """Refuse a step's record that was based on another state."""
     return ConflictError(f"step {step} of plan {plan} is {state}, not {expected}; look again before going on")
+
+
+def no_permit(plan: str, step: str, key: str) -> RateLimitError:
+    """Refuse a step for which a rate limit has no permit left."""
+    return RateLimitError(f"step {step} of plan {plan} has to wait: the rate limit of {key} is used up")
 
 
 def check_opening(plan: str, state: PlanState) -> None:

@@ -16,9 +16,14 @@ class Script:
     sha: str
 
 
+WITH_PERMITS = frozenset({"permits_taken", "resolve", "write_step"})
+"""Scripts that use what `permits.lua` defines."""
+
+
 @cache
 def script(name: str) -> Script:
-    """Return a script by name, with the part that all begin with."""
+    """Return a script by name, with the part that all begin with and what it uses beyond that."""
     folder = files("cluster.store") / "lua"
-    text = "\n".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in ("common", name))
+    parts = ("common", "permits", name) if name in WITH_PERMITS else ("common", name)
+    text = "\n".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

@@ -1,5 +1,6 @@
 -- ARGV: plan, step, expected state, new state, record (JSON with this call's mark), token, journal entry, mark of this
--- call, journal entries kept, time of the last move, unresolved mark (JSON).
+-- call, journal entries kept, time of the last move, unresolved mark (JSON), then the permits that the step needs: key,
+-- most, ms or -1 for each.
 local plan, step, expected, state = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local refusal = fence(ARGV[6])
 if refusal then
@@ -24,11 +25,25 @@ end
 if before ~= expected then
   return { 'changed', before }
 end
+local holder = plan .. ' ' .. step
+if #ARGV >= 12 then
+  local now = now_ms()
+  local lacking = permit_lacking(holder, 12, now)
+  if lacking then
+    return { 'no_permit', lacking }
+  end
+  take_permits(holder, 12, now)
+end
 redis.call('HSET', root .. 'steps:' .. plan, step, ARGV[5])
 if state == before then
   return { 'ok' }
 end
 append_journal(ARGV[7], ARGV[9])
+if state == 'refused' then
+  give_permits_back(holder, true)
+elseif state == 'done' or state == 'failed' or state == 'aborted' then
+  give_permits_back(holder, false)
+end
 if guest == '' then
   return { 'ok' }
 end

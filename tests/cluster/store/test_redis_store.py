@@ -15,6 +15,7 @@ from cluster.config.settings import StoreSettings
 from cluster.errors import ConflictError, FencedError, StoreUnavailableError
 from cluster.history import Metric
 from cluster.plan import PlanState, StepState
+from cluster.rates import Permit
 from cluster.store.open import open_store
 from cluster.store.protocol import Command, Store
 from cluster.store.redis_store import RedisStore
@@ -80,7 +81,7 @@ def test_a_lost_answer_is_no_conflict(losing: tuple[RedisStore, LosingClient]) -
     client.to_lose = 1
     store.set_plan_state("p", PlanState.ACTIVE, token, at(1), "approved")
     client.to_lose = 1
-    store.write_step("p", "s1", WAITING, record(RUNNING, token, 2))
+    store.write_step("p", "s1", WAITING, record(RUNNING, token, 2), (Permit("cluster", 1, 3600.0),))
     client.to_lose = 1
     store.write_step("p", "s1", RUNNING, record(StepState.UNRESOLVED, token, 3))
     client.to_lose = 1

@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from cluster.errors import ConflictError, FencedError
+from cluster.errors import ConflictError, FencedError, RateLimitError
 from cluster.history import RING_BYTES, SLOT_S, SLOTS, Metric, with_sample
 from cluster.plan import PlanState, StepRecord, StepState
+from cluster.rates import Permit
 from cluster.store.memory import MemoryStore
 from cluster.store.protocol import Command, Lease, Store
 from cluster.store.redis_store import RedisStore
@@ -30,6 +31,13 @@ OPENING = st.sampled_from([PlanState.WAITING] * 3 + [PlanState.ACTIVE] * 2 + [Pl
 STEPS = st.sampled_from(["s1", "s2", "z", "none"])
 GUESTS = st.sampled_from(["g1", "g2", "g3"])
 MOMENTS = st.integers(0, 10**9).map(lambda microseconds: at(microseconds / 1e6))
+PERMITS = st.lists(
+    st.builds(
+        Permit, st.sampled_from(["cluster", "guest:g1", "group:web"]), st.integers(0, 2), st.none() | st.just(86400.0)
+    ),
+    max_size=3,
+    unique_by=lambda permit: permit.key,
+)
 TEXTS = st.sampled_from(["", "so be it", 'ünï "quoted" \\ / \n', "🛶"])
 LONG_S = 3600.0
 LAST_TOKEN = 10**14
@@ -51,7 +59,7 @@ class Both:
     def _one(self, call: Callable[[Store], object], store: Store) -> object:
         try:
             return call(store)
-        except (FencedError, ConflictError, ValueError) as error:
+        except (FencedError, ConflictError, RateLimitError, ValueError) as error:
             return (type(error), str(error))
 
 
@@ -104,6 +112,8 @@ class SideBySide(RuleBasedStateMachine):
         ]
         if expiring:
             self.client.delete(*expiring)
+        for key in self.client.keys(f"{ROOT}permit:*"):
+            self.client.zremrangebyscore(key, "-inf", "(+inf")
 
     @rule(name=PLANS, state=OPENING, behind=SELDOM)
     def open_plan(self, name: str, state: PlanState, behind: int) -> None:
@@ -123,6 +133,7 @@ class SideBySide(RuleBasedStateMachine):
         ratio=st.floats(0, 1),
         downtime=st.none() | st.integers(0, 10**6),
         behind=SELDOM,
+        permits=PERMITS,
     )
     def write_step(
         self,
@@ -135,13 +146,14 @@ class SideBySide(RuleBasedStateMachine):
         ratio: float,
         downtime: int | None,
         behind: int,
+        permits: list[Permit],
     ) -> None:
         record = StepRecord(state, moment, self.token - behind, detail, ratio, 3, downtime)
         if expected is None:  # what it is, so that most writes go through
             held = self.redis.plan(name)
             expected = StepState.WAITING if held is None else held.step_state(step)
         right = expected
-        self.both.ask(lambda store: store.write_step(name, step, right, record))
+        self.both.ask(lambda store: store.write_step(name, step, right, record, permits))
 
     @rule(guest=GUESTS, by=TEXTS)
     def resolve(self, guest: str, by: str) -> None:
@@ -175,7 +187,7 @@ class SideBySide(RuleBasedStateMachine):
         self.both.ask(lambda store: (store.reports(), store.flags(), store.status()))
         self.both.ask(lambda store: (store.active_plan(), store.plans(2), store.plan("p1")))
         self.both.ask(lambda store: (store.journal(99), store.journal(2)))
-        self.both.ask(lambda store: (store.last_moves(), store.unresolved()))
+        self.both.ask(lambda store: (store.last_moves(), store.unresolved(), store.permits_taken()))
         self.both.ask(lambda store: [store.usage(guest, Metric.CPU_MILLICORES).last_slot for guest in ("g1", "g2")])
 
 
