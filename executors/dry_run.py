@@ -26,6 +26,9 @@ class DryRunMigrationExecutor:
         """Begin to pretend."""
         self._began_s[step] = self._clock.monotonic_s()
 
+    def set_limit(self, step: Migrate, limit_mib_s: int) -> None:
+        """Do nothing: the pretended migration takes its estimated time."""
+
     def poll(self, step: Migrate) -> Progress:
         """Give the share of the estimated time that has passed."""
         began_s = self._began_s.get(step)

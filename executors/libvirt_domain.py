@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 METADATA = "{https://trimtab.dev/xmlns/guest/1}"
 MIB = 1 << 20
 _OPERATION_UNSUPPORTED = 84
+_NO_LIMIT_MIB_S = (2**63 - 1) // MIB
+"""What libvirt itself gives QEMU where no bandwidth is set."""
 HUNG_S = 2.0
 """How long a guest's QEMU may owe libvirt an answer before it is not asked anything more."""
 
@@ -149,6 +151,22 @@ def abort(connection: libvirt.virConnect, guest: str) -> None:
         state, reason = domain.state()
         if state != libvirt.VIR_DOMAIN_PAUSED or reason not in after:
             domain.abortJob()
+    except libvirt.libvirtError as error:
+        # It ended by itself meanwhile.
+        if error.get_error_code() not in (OPERATION_INVALID, NO_DOMAIN):
+            raise
+
+
+def set_bandwidth(connection: libvirt.virConnect, guest: str, limit_mib_s: int) -> None:
+    """Cap the outgoing migration, before and in post-copy; 0: no cap. Nothing when none is under way."""
+    import libvirt
+
+    domain = find(connection, guest)
+    if domain is None or not job(connection, guest).out:
+        return
+    try:
+        for flags in (0, libvirt.VIR_DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY):
+            domain.migrateSetMaxSpeed(limit_mib_s or _NO_LIMIT_MIB_S, flags)
     except libvirt.libvirtError as error:
         # It ended by itself meanwhile.
         if error.get_error_code() not in (OPERATION_INVALID, NO_DOMAIN):

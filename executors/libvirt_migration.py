@@ -205,6 +205,10 @@ class LibvirtMigrationExecutor:
             return waiting.last
         return replace(waiting.last, running=False, error=f"host {step.source} shows no migration of the guest")
 
+    def set_limit(self, step: Migrate, limit_mib_s: int) -> None:
+        """Change the running migration's bandwidth cap, of its post-copy phase, too."""
+        self._call(step.source, "set its bandwidth", lambda c: domains.set_bandwidth(c, step.guest, limit_mib_s))
+
     def abort(self, step: Migrate) -> None:
         """Stop the migration, unless none is under way or it is in post-copy."""
         self._call(step.source, "stop the migration", lambda c: domains.abort(c, step.guest))

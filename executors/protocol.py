@@ -65,6 +65,9 @@ class MigrationExecutor(Protocol):
     def start(self, step: Migrate, limit_mib_s: int, may_begin: MayBegin = always) -> None:
         """Begin the migration, with this bandwidth cap (0: none). Return once it is under way."""
 
+    def set_limit(self, step: Migrate, limit_mib_s: int) -> None:
+        """Change the bandwidth cap of the running migration, whoever began it (0: none). Nothing when none runs."""
+
     def poll(self, step: Migrate) -> Progress:
         """Say how far it is. Works for a migration begun by an earlier process, too."""
 

@@ -33,11 +33,17 @@ class SimMigrationExecutor:
             raise StepError("not begun: it was given up, or another scheduler leads now")
         self._world.start_migration(step.guest, step.source, step.target, float(limit_mib_s) if limit_mib_s else None)
 
+    def set_limit(self, step: Migrate, limit_mib_s: int) -> None:
+        with self._world.present():
+            self._must_answer(step.source)
+            if self._runs(step):
+                self._world.set_migration_limit(step.guest, float(limit_mib_s) if limit_mib_s else None)
+
     def poll(self, step: Migrate) -> Progress:
         with self._world.present() as now:
             self._must_answer(step.source)
             one = self._world.migrations.get(step.guest)
-            if one is not None and (one.source, one.target) == (step.source, step.target):
+            if one is not None and self._runs(step):
                 return Progress(running=True, ratio=one.ratio(now), mib=round(one.sent_mib(now)))
             last = self._world.last_result(step.guest)
             if last is None or (last.source, last.target) != (step.source, step.target):
@@ -48,9 +54,12 @@ class SimMigrationExecutor:
     def abort(self, step: Migrate) -> None:
         with self._world.present():
             self._must_answer(step.source)
-            one = self._world.migrations.get(step.guest)
-            if one is not None and (one.source, one.target) == (step.source, step.target):
+            if self._runs(step):
                 self._world.abort_migration(step.guest)
+
+    def _runs(self, step: Migrate) -> bool:
+        one = self._world.migrations.get(step.guest)
+        return one is not None and (one.source, one.target) == (step.source, step.target)
 
     def _presence(self, guest: str, host_id: str) -> Presence:
         host = self._world.hosts.get(host_id)

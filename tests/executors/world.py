@@ -64,6 +64,7 @@ class Job:
     step: Migrate
     began_s: float
     end: End
+    limit_mib_s: int = 0
 
 
 @dataclass
@@ -126,11 +127,18 @@ class World:
         self.started.append(step.id)
         if end is End.NEVER_BEGINS:
             raise HostUnreachableError(f"host {step.source} did not answer in time")
-        self.jobs[step.guest] = Job(step, self.clock.elapsed_s, end)
+        self.jobs[step.guest] = Job(step, self.clock.elapsed_s, end, limit_mib_s)
         self._check_limits()
         if end is End.START_UNKNOWN:
             raise StepError("no word from the source")
         self.hook("started")
+
+    def set_limit(self, step: Migrate, limit_mib_s: int) -> None:
+        self.hook("set_limit")
+        if step.source in self.silent:
+            raise HostUnreachableError(f"host {step.source} does not answer")
+        if (job := self.jobs.get(step.guest)) is not None and job.step.id == step.id:
+            job.limit_mib_s = limit_mib_s
 
     def poll(self, step: Migrate) -> Progress:
         self.hook("poll")

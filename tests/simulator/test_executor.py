@@ -50,6 +50,22 @@ def test_another_executor_finds_what_runs_and_can_stop_it() -> None:
     adopted.abort(move("g"))
 
 
+def test_a_running_migration_takes_another_cap() -> None:
+    """Lower, and none at all; another step's migration is left alone, and one that is over needs none."""
+    world, clock = make_world([make_guest("g", writes=Writes(3000, 9000))])
+    executor = SimMigrationExecutor(world)
+    executor.start(move("g"), 100)
+    executor.set_limit(move("g"), 20)
+    executor.set_limit(move("g", target="c"), 50)
+    clock.advance(20)
+    assert executor.poll(move("g")).mib == pytest.approx(20 * 20, rel=0.01)
+    executor.set_limit(move("g"), 0)
+    clock.advance(1)
+    assert executor.poll(move("g")).mib > 900
+    executor.abort(move("g"))
+    executor.set_limit(move("g"), 20)
+
+
 def test_a_silent_host_is_unknown_and_cannot_be_asked() -> None:
     """Neither its guests nor its jobs can be seen; a copy elsewhere is."""
     world, clock = make_world([make_guest("g")])
