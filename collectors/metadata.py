@@ -2,7 +2,7 @@
 
     <trimtab:guest xmlns:trimtab="https://trimtab.dev/xmlns/guest/1">
       <trimtab:label key="app" value="web"/>
-      <trimtab:migration max_downtime_ms="100" allow_postcopy="yes" latency_sensitive="no"/>
+      <trimtab:migration max_downtime_ms="100" allow_postcopy="yes" latency_sensitive="no" compression="xbzrle"/>
       <trimtab:priority>5</trimtab:priority>
       <trimtab:rule kind="anti_affinity" name="web-apart" domain="rack"/>
       <trimtab:ignore/>
@@ -19,13 +19,11 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cluster.formats.metadata_policy import read_policy
 from cluster.guest import MigrationPolicy
 
 NAMESPACE = "https://trimtab.dev/xmlns/guest/1"
 RULE_LABEL = "trimtab.rule"
-
-_YES = frozenset({"yes", "true", "on", "1"})
-_NO = frozenset({"no", "false", "off", "0"})
 
 # Beginnings of the XML namespaces in which other managers mark the guests that are theirs.
 OWNER_NAMESPACES = (
@@ -75,9 +73,10 @@ def read_metadata(domain: ET.Element) -> GuestMetadata:
                 pass
             case name:
                 problems.append(f"<trimtab:{name}> is not understood")
+    migration = ours.find(f"{{{NAMESPACE}}}migration")
     return GuestMetadata(
         labels=labels,
-        migration=_read_migration(ours.find(f"{{{NAMESPACE}}}migration"), problems),
+        migration=MigrationPolicy() if migration is None else read_policy(migration.attrib, problems),
         priority=_whole(ours.findtext(f"{{{NAMESPACE}}}priority"), 0, "priority", problems),
         ignore=ours.find(f"{{{NAMESPACE}}}ignore") is not None,
         problems=tuple(problems),
@@ -99,21 +98,6 @@ def owner_of(domain: ET.Element) -> str | None:
     return None
 
 
-def _read_migration(element: ET.Element | None, problems: list[str]) -> MigrationPolicy:
-    default = MigrationPolicy()
-    if element is None:
-        return default
-    downtime_ms = _whole(element.get("max_downtime_ms"), default.max_downtime_ms, "max_downtime_ms", problems)
-    if downtime_ms < 1:
-        problems.append(f"max_downtime_ms is {downtime_ms}; allowed: 1 or more")
-        downtime_ms = default.max_downtime_ms
-    return MigrationPolicy(
-        max_downtime_ms=downtime_ms,
-        allow_postcopy=_yes(element, "allow_postcopy", default.allow_postcopy, problems),
-        latency_sensitive=_yes(element, "latency_sensitive", default.latency_sensitive, problems),
-    )
-
-
 def _whole(text: str | None, default: int, name: str, problems: list[str]) -> int:
     if text is None:
         return default
@@ -122,13 +106,3 @@ def _whole(text: str | None, default: int, name: str, problems: list[str]) -> in
     except ValueError:
         problems.append(f"{name} is {text.strip()!r}; allowed: a whole number")
         return default
-
-
-def _yes(element: ET.Element, name: str, default: bool, problems: list[str]) -> bool:
-    text = element.get(name)
-    if text is None:
-        return default
-    if text.strip().lower() in _YES | _NO:
-        return text.strip().lower() in _YES
-    problems.append(f"{name} is {text!r}; allowed: yes, no")
-    return default

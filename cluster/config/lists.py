@@ -27,6 +27,7 @@ from cluster.formats.reader import Value
 from cluster.formats.rules_file import RULES
 from cluster.formats.values import (
     AMOUNT,
+    BOOLEAN,
     ID,
     IDS,
     TEXT,
@@ -101,6 +102,7 @@ _HOST = Record(
         "id": ID,
         "uri": Plain(_read_uri, str),
         "migration_address": TEXT,
+        "migration_tls": or_none(BOOLEAN),
         "migration_mbit_s": or_none(_POSITIVE),
         "cpu_millicores": or_none(whole(1)),
         "memory_mib": or_none(whole(1)),

@@ -31,6 +31,7 @@ from cluster.config.settings import (
 from cluster.formats.reader import Value
 from cluster.formats.values import (
     AMOUNT,
+    BOOLEAN,
     ID,
     RATIO,
     TEXT,
@@ -42,6 +43,7 @@ from cluster.formats.values import (
     number,
     whole,
 )
+from cluster.guest import Compression
 from cluster.limits import Limits
 
 T = TypeVar("T")
@@ -199,6 +201,11 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
                 "estimate_mbit_s": _POSITIVE,
                 "estimate_dirty_mib_s": AMOUNT,
                 "encryption": choice(Encryption),
+                "compression": choice(Compression),
+                "parallel_connections": whole(1, 64),
+                "auto_converge": BOOLEAN,
+                "postcopy": BOOLEAN,
+                "downtime_steps": whole(1, 10),
             },
         ),
         "consolidate": _section(

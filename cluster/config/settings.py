@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import time
 from enum import StrEnum
 
+from cluster.guest import Compression
 from cluster.host import PowerModel
 from cluster.limits import Limits
 from cluster.rules import Rule
@@ -136,6 +137,11 @@ class MigrationSettings:
     estimate_mbit_s: float = 10000.0
     estimate_dirty_mib_s: float = 50.0
     encryption: Encryption = Encryption.PREFER
+    compression: Compression = Compression.NONE
+    parallel_connections: int = 1
+    auto_converge: bool = True
+    postcopy: bool = True
+    downtime_steps: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +177,7 @@ class HostSettings:
     id: str
     uri: str = ""
     migration_address: str = ""
+    migration_tls: bool | None = None
     migration_mbit_s: float | None = None
     cpu_millicores: int | None = None
     memory_mib: int | None = None
