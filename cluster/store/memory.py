@@ -163,6 +163,14 @@ class MemoryStore:
         with self._lock:
             return self._permits.counts(self._clock.monotonic_s())
 
+    def note_step(self, plan: str, step: str, word: str, token: int, at: datetime, text: str) -> None:
+        with self._lock:
+            self._fence(token)
+            held = self._held(plan)
+            if all(planned.id != step for planned in held.plan.steps):
+                raise refusals.step_unknown(plan, step)
+            self._journal.append(JournalEntry(at, plan, step, word, token, text))
+
     def active_plan(self) -> PlanRecord | None:
         with self._lock:
             active = self._under_way()

@@ -102,6 +102,12 @@ class Store(Protocol):
     def permits_taken(self) -> Mapping[str, int]:
         """Return how many permits count now, by key, without those that nobody holds."""
 
+    def note_step(self, plan: str, step: str, word: str, token: int, at: datetime, text: str) -> None:
+        """Append a line of a step's own doings to the journal; the step's record stays. `ConflictError`: unknown.
+
+        `word` stands where a state would, and is none.
+        """
+
     def active_plan(self) -> PlanRecord | None:
         """Return the plan that is active or stopping."""
 

@@ -140,6 +140,13 @@ class RedisStore:
     def permits_taken(self) -> Mapping[str, int]:
         return {key: int(count) for key, count in sorted(_pairs(self._server.run("permits_taken", again=True)).items())}
 
+    def note_step(self, plan: str, step: str, word: str, token: int, at: datetime, text: str) -> None:
+        entry = codec.write_entry(JournalEntry(at, plan, step, word, token, text))
+        code, detail = self._change("note_step", plan, step, token, entry, uuid.uuid4().hex, self._journal_kept)
+        if code == "unknown_step":
+            raise refusals.step_unknown(plan, step)
+        self._refuse(code, detail, plan, token)
+
     def active_plan(self) -> PlanRecord | None:
         return next(iter(self._plans("active", "")), None)
 

@@ -72,10 +72,11 @@ WRITES: list[Callable[[Store, int], None]] = [
     lambda store, token: store.open_plan(plan("new"), PlanState.WAITING, token, START),
     lambda store, token: store.set_plan_state("p1", PlanState.ENDED, token, at(1), "over"),
     lambda store, token: store.write_step("p1", "s1", WAITING, record(RUNNING, token)),
+    lambda store, token: store.note_step("p1", "s1", "postcopy", token, at(1), "switched"),
 ]
 
 
-@pytest.mark.parametrize("write", WRITES, ids=["open_plan", "set_plan_state", "write_step"])
+@pytest.mark.parametrize("write", WRITES, ids=["open_plan", "set_plan_state", "write_step", "note_step"])
 @pytest.mark.parametrize("how", ["taken over", "expired", "given up", "never had"])
 def test_a_write_without_the_lease_is_fenced(harness: Harness, write: Callable[[Store, int], None], how: str) -> None:
     """An old, expired, released or invented token changes nothing."""
@@ -314,3 +315,23 @@ def test_progress_does_not_bring_a_lifted_mark_back(harness: Harness) -> None:
     harness.store.resolve("g1", "ann", at(3))
     harness.store.write_step("p1", "s1", UNRESOLVED, record(UNRESOLVED, token, 4, "again"))
     assert harness.store.unresolved() == {}
+
+
+def test_a_note_is_a_line_of_the_journal_and_changes_nothing(harness: Harness) -> None:
+    """It stands among the changes of state in the order written, and the step stays as it was."""
+    token = opened(harness.store)
+    harness.store.write_step("p1", "s1", WAITING, record(RUNNING, token))
+    before = harness.other.plan("p1")
+    harness.store.note_step("p1", "s1", "postcopy", token, at(3), "switched to post-copy")
+    assert harness.other.plan("p1") == before
+    assert harness.other.journal(1) == (JournalEntry(at(3), "p1", "s1", "postcopy", token, "switched to post-copy"),)
+
+
+@pytest.mark.parametrize(("name", "step"), [("p1", "s9"), ("p9", "s1")])
+def test_a_note_of_a_step_that_no_plan_has_is_refused(harness: Harness, name: str, step: str) -> None:
+    """Nothing is written of it."""
+    token = opened(harness.store)
+    before = harness.other.journal(9)
+    with pytest.raises(ConflictError):
+        harness.store.note_step(name, step, "postcopy", token, at(3), "switched")
+    assert harness.other.journal(9) == before
