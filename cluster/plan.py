@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+DRAIN, EVACUATE = "drain", "evacuate"
+EMPTYING = (DRAIN, EVACUATE)
+"""Policies that empty hosts: for maintenance, and because they fail."""
+
 
 class Status(StrEnum):
     """The answer of a planning run. All four are values with reasons, never exceptions."""
@@ -36,7 +40,11 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a migration is expected to cost. `converges` is a probability; `note` says what was assumed."""
+    """What a migration is expected to cost. `converges` is a probability; `note` says what was assumed.
+
+    `mib_ratio` and `bandwidth_ratio` are factors learned from past migrations that are in these figures already;
+    `None` where nothing was learned.
+    """
 
     mib: int
     seconds: float
@@ -44,6 +52,8 @@ class Estimate:
     converges: float
     mbit_s: int
     note: str = ""
+    mib_ratio: float | None = None
+    bandwidth_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Works over any libvirt URI. On the host itself (an agent) it is given what the m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cluster.clock import Clock
@@ -49,6 +49,7 @@ class LocalSources:
     owners: Callable[[], Mapping[str, str]] = dict
     networks: Callable[[], tuple[str, ...] | None] = lambda: None
     kill_switch: Callable[[], bool] = bool
+    signs_of_failing: Callable[[], tuple[str, ...]] = tuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +153,11 @@ class LibvirtCollector:
             self._counters[uuid] = counters(domain.stats, domain.domain_id, at_s)
             guests.append(self._guest(domain, before.get(uuid), host))
         self._sample_dirty_rate(domains.active)
+        signs = self._local.signs_of_failing() if self._local is not None else ()
+        self._warnings.extend(f"it fails: {sign}" for sign in signs)
         return Observation(
             taken_at=taken_at,
-            host=self._host_facts(host, taken_at),
+            host=replace(self._host_facts(host, taken_at), failing=bool(signs)),
             usage=self._usage(guests, host, at_s),
             guests=tuple(guests),
             inactive=domains.inactive,

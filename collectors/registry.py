@@ -13,6 +13,7 @@ from cluster.store.protocol import Store
 from collectors import system
 from collectors.disks import shared_mounts
 from collectors.fleet import WITHOUT_AGENT, Fleet
+from collectors.health import HealthCollector
 from collectors.libvirt_collector import CollectorOptions, LibvirtCollector, LocalSources
 from collectors.ownership import cluster_owned
 from collectors.protocol import Collector
@@ -67,6 +68,7 @@ def _local(settings: Settings, clock: Clock) -> LocalSources:
         owners=cluster_owned,
         networks=system.network_devices,
         kill_switch=kill_switch.exists,
+        signs_of_failing=HealthCollector(clock).signs,
     )
 
 

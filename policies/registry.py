@@ -9,13 +9,14 @@ from cluster.errors import InputError
 from cluster.limits import Limits
 from cluster.problem import Problem
 from cluster.snapshot import Snapshot
-from policies import balance, consolidate, drain, repair
+from policies import balance, consolidate, drain, evacuate, repair
 from policies.request import Request
 
 POLICIES: dict[str, Callable[[Snapshot, Request], Problem]] = {
     "balance": balance.make,
     "consolidate": consolidate.make,
     "drain": drain.make,
+    "evacuate": evacuate.make,
     "repair": repair.make,
 }
 

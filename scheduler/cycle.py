@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cluster.config.settings import Mode
-from cluster.plan import Plan, PlanRecord, PlanState
+from cluster.plan import EVACUATE, Plan, PlanRecord, PlanState
 from cluster.store.protocol import Store
 from executors.runner import PlanRunner
 from reports.units import count
 from scheduler.gate import View, frozen_guests, why_no_action, why_no_plan, why_not_act, why_not_propose
-from scheduler.intent import Intent, intent_of
+from scheduler.intent import Intent, intent_of, is_urgent
 from scheduler.leadership import Leadership
 from scheduler.planning import PlanRequest, make_plan
 
@@ -34,6 +34,7 @@ class Cycle:
             return "standing by: another scheduler leads"
         active = self._store.active_plan()
         if active is not None:
+            self._make_way(active)
             return f"plan {active.plan.id} is under way"
         view = self._look(active)
         if (why := why_no_action(view)) is not None:
@@ -48,6 +49,12 @@ class Cycle:
                 return self._act(view, plan)
             sentences.append(plan.why)
         return "; ".join(sentences)
+
+    def _make_way(self, active: PlanRecord) -> None:
+        """Start nothing more of a plan that is not as urgent as emptying a host that fails."""
+        if active.plan.policy != EVACUATE and is_urgent(view := self._look(active)):
+            hosts = ", ".join(intent_of(view)[0].drained)
+            self._runner.stop_starting(f"{hosts} fails and is emptied first")
 
     def _plan(self, view: View, intent: Intent) -> Plan:
         chosen = view.settings.scheduler

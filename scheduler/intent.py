@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from cluster.config.settings import Mode, Settings, WindowKind
 from cluster.host import Host
+from cluster.plan import DRAIN, EVACUATE
 from cluster.snapshot import Snapshot
 from scheduler.gate import View
 from scheduler.windows import any_open
@@ -13,7 +15,10 @@ from scheduler.windows import any_open
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A policy to plan for. `by_request`: a person asked, so mode, windows and cooldowns do not hold it back."""
+    """A policy to plan for. `by_request`: mode, act windows and cooldowns do not hold it back.
+
+    That is so where a person asked, and where sensors say in mode `act` that a host fails.
+    """
 
     policy: str
     drained: tuple[str, ...] = ()
@@ -23,21 +28,31 @@ class Intent:
 def intent_of(view: View) -> tuple[Intent, ...]:
     """Return what to plan for; a later one is tried when an earlier one has nothing to do."""
     wanted = []
-    drained = drained_hosts(view)
+    failing = hosts_to_empty(view, {host.id for host in view.snapshot.hosts if host.failing})
+    if failing:
+        told = any(f"fail:{host}" in view.flags for host in failing)
+        wanted.append(Intent(EVACUATE, failing, by_request=told or view.settings.scheduler.mode is Mode.ACT))
+    drained = hosts_to_empty(view, {flag.removeprefix("drain:") for flag in view.flags if flag.startswith("drain:")})
     if drained:
-        wanted.append(Intent("drain", drained, by_request=True))
+        wanted.append(Intent(DRAIN, drained, by_request=True))
     night = any_open(view.settings.windows, WindowKind.NIGHT, view.now)
     wanted.append(Intent("consolidate" if night else view.settings.scheduler.policy))
     return tuple(wanted)
 
 
-def drained_hosts(view: View) -> tuple[str, ...]:
-    """Return the hosts to be emptied that still hold guests which may move."""
+def is_urgent(view: View) -> bool:
+    """Tell whether a host that fails is to be emptied now."""
+    first = intent_of(view)[0]
+    return first.policy == EVACUATE and first.by_request
+
+
+def hosts_to_empty(view: View, wanted: Collection[str]) -> tuple[str, ...]:
+    """Return those of the wanted hosts that still hold guests which may move, sorted."""
     return tuple(
         sorted(
             host.id
             for host in view.snapshot.hosts
-            if f"drain:{host.id}" in view.flags
+            if host.id in wanted
             and view.snapshot.why_unplannable(host) is None
             and any(guest.movable for guest in view.snapshot.guests_by_host[host.id])
         )

@@ -26,7 +26,7 @@ from executors.runner import PlanRunner
 from scheduler.commands import carry_out
 from scheduler.cycle import Cycle
 from scheduler.gate import View, failed_moves, why_no_action
-from scheduler.intent import plannable_by_us
+from scheduler.intent import is_urgent, plannable_by_us
 from scheduler.last_look import why_not_now
 from scheduler.leadership import Leadership
 from scheduler.lines import line_of
@@ -91,6 +91,7 @@ class Loop:
             Job("collect", chosen.collect.interval_s, self.collect),
             Job("tick", TICK_S, self.tick),
             Job("cycle", chosen.scheduler.interval_s, self.cycle),
+            Job("urgent", chosen.collect.interval_s, self.urgent),
             Job("publish", max(1.0, min(5.0, chosen.scheduler.interval_s / 2)), self.publish),
         )
 
@@ -129,6 +130,11 @@ class Loop:
         if sentence != self.sentence:
             self._listener(sentence)
         self.sentence = sentence
+
+    def urgent(self) -> None:
+        """Let a failing host not wait for the next cycle. Only the leader looks."""
+        if self._lease() is not None and is_urgent(self.view(self.parts.store.active_plan())):
+            self.cycle()
 
     def publish(self) -> None:
         """Tell `trimtab status` how things are. Only the leader does."""

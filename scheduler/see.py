@@ -55,7 +55,9 @@ def build_snapshot(
     silent = unreachable or {}
     warnings = [f"host {one} has never reported" for one in configured if one not in by_host]
     warnings += [f"host {one} reports but is not configured: left out" for one in by_host if one not in configured]
-    hosts, guests = [], []
+    hosts: list[Host] = []
+    guests: list[tuple[datetime, Guest]] = []
+    sensed: dict[str, int] = {}
     for one in sorted(set(configured) & set(by_host)):
         seen = by_host[one].observation
         warnings += [f"host {one}: {text}" for text in seen.warnings]
@@ -65,7 +67,16 @@ def build_snapshot(
             warnings.append(f"host {one}: its clock is {ahead_s:.0f} s ahead of ours: let both follow NTP")
         answers = one not in silent and ahead_s <= settings.collect.stale_s
         hosts.append(replace(host, measured_at=seen.taken_at, reachable=host.reachable and answers))
+        if seen.host.failing and f"fail:{one}" not in flags:
+            sensed[one] = len(seen.guests)
         guests += [(seen.taken_at, guest) for guest in seen.guests]
+    doubted = doubted_sensors(sensed)
+    hosts = [replace(host, failing=False) if host.id in doubted else host for host in hosts]
+    warnings += [
+        f"host {one}: its sensors say that it fails, as do those of another; only one host is taken as failing on "
+        f"sensors alone: look at it, and say 'trimtab fail {one}' if it does"
+        for one in doubted
+    ]
     known = {host.id for host in hosts}
     placed, doubled = _place(guests, known, _moving_from(active), _arrived(active))
     warnings += [f"guest {placed[guest].title} is seen on two hosts" for guest in doubled]
@@ -76,6 +87,14 @@ def build_snapshot(
     snapshot = Snapshot("", now, tuple(hosts), kept, rules, settings.collect.stale_s)
     stopped = frozenset(one for one, report in by_host.items() if report.observation.kill_switch)
     return Sight(replace(snapshot, id=snapshot_id(snapshot)), tuple(warnings), stopped)
+
+
+def doubted_sensors(sensed: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the hosts not to be taken as failing, of those that sensors alone say fail, with their number of guests.
+
+    The one believed is the emptiest, so that the one being emptied stays it.
+    """
+    return tuple(sorted(sensed, key=lambda host: (sensed[host], host))[1:])
 
 
 def gather_rules(configured: Iterable[Rule], guests: tuple[Guest, ...]) -> tuple[tuple[Rule, ...], list[str]]:

@@ -26,7 +26,7 @@ def status_of(sight: Sight, store: Store, settings: Settings, sentence: str, now
         "at": now.isoformat(),
         "mode": settings.scheduler.mode.value,
         "paused_by": flags.get("paused"),
-        "alarms": _alarms(store.unresolved(), snapshot),
+        "alarms": [*_alarms(store.unresolved(), snapshot), *_failing(snapshot)],
         "findings": [finding.text for finding in findings if finding.code != "unplannable"],
         "warnings": list(sight.warnings),
         "sentence": sentence,
@@ -47,6 +47,17 @@ def _alarms(unresolved: Mapping[str, str], snapshot: Snapshot) -> list[str]:
         f"have looked and said 'trimtab resume --guest {guest}'"
         for guest, text in sorted(unresolved.items())
     ]
+
+
+def _failing(snapshot: Snapshot) -> list[str]:
+    """Name failing hosts with guests that cannot leave them by themselves."""
+    alarms = []
+    for host in snapshot.hosts:
+        stuck = [guest for guest in snapshot.guests_by_host[host.id] if host.failing and not guest.movable]
+        if stuck:
+            named = "; ".join(f"{guest.title}: {guest.why_not or 'marked as not movable'}" for guest in stuck)
+            alarms.append(f"FAILING host {host.id} holds guests that cannot be moved: {named}")
+    return alarms
 
 
 def _host(host: Host, snapshot: Snapshot, flags: Mapping[str, str], stopped: frozenset[str]) -> dict[str, object]:

@@ -7,13 +7,14 @@ line of each section and the comment of each key are what `config/trimtab.toml` 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import time
 from enum import StrEnum
 
 from cluster.guest import Compression
 from cluster.host import PowerModel
 from cluster.limits import Limits
+from cluster.plan import EVACUATE
 from cluster.rules import Rule
 
 
@@ -133,6 +134,9 @@ class MigrationSettings:
     out_per_host: int = 1
     in_per_host: int = 1
     per_cluster: int = 4
+    urgent_out_per_host: int = 4
+    urgent_in_per_host: int = 2
+    urgent_per_cluster: int = 8
     timeout_s: float = 1800.0
     estimate_mbit_s: float = 10000.0
     estimate_dirty_mib_s: float = 50.0
@@ -142,6 +146,17 @@ class MigrationSettings:
     auto_converge: bool = True
     postcopy: bool = True
     downtime_steps: int = 3
+
+    def for_policy(self, policy: str) -> MigrationSettings:
+        """Return the settings that a plan of a policy runs under: evacuating a failing host is urgent."""
+        if policy != EVACUATE:
+            return self
+        return replace(
+            self,
+            out_per_host=max(self.out_per_host, self.urgent_out_per_host),
+            in_per_host=max(self.in_per_host, self.urgent_in_per_host),
+            per_cluster=max(self.per_cluster, self.urgent_per_cluster),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from fractions import Fraction
 from math import floor, sqrt
 
-from cluster.plan import Figures, Sleep, Status
+from cluster.plan import EMPTYING, Figures, Sleep, Status
 from scheduler.check.case import Case
 from scheduler.check.goals import (
     PRICES,
@@ -37,9 +37,9 @@ def _tiers(case: Case) -> Iterator[str]:
     """Check that the tiers are those of the policy, that no later one is paid for by nothing, and bounds and gaps."""
     plan = case.plan
     names = [goal.tier for goal in plan.goals]
-    wanted = [plan.policy] if plan.policy in ("balance", "consolidate", "drain") else []
+    wanted = [plan.policy] if plan.policy in ("balance", "consolidate") else []
     possible = [["repair", "moved_mib", "moves"]]
-    if plan.policy == "drain":
+    if plan.policy in EMPTYING:
         possible = [["repair", "drain", "balance", "moved_mib", "moves"]]
     elif wanted and plan.level != REPAIR_LEVEL:
         possible.append(["repair", *wanted, "moved_mib", "moves"])
@@ -91,11 +91,11 @@ def _moves(case: Case) -> Truth:
 
 
 def _balance(case: Case) -> Truth:
-    """Balance of `balance` and of `drain`; use and mean are rounded to a millionth in the solver."""
-    if case.plan.policy == "drain" and case.drained is None:
+    """Balance of `balance` and of what empties hosts; use and mean are rounded to a millionth in the solver."""
+    if case.plan.policy in EMPTYING and case.drained is None:
         return {}
-    emptied = case.drained or () if case.plan.policy == "drain" else ()
-    level = 2 if case.plan.policy == "drain" and case.plan.level == REPAIR_LEVEL else case.plan.level
+    emptied = case.drained or () if case.plan.policy in EMPTYING else ()
+    level = 2 if case.plan.policy in EMPTYING and case.plan.level == REPAIR_LEVEL else case.plan.level
     price = PRICES.get(level, 0.0)
     before = imbalance(case.snapshot, case.start, case.usable, emptied)
     after = imbalance(case.snapshot, case.final, case.usable, emptied)

@@ -149,7 +149,7 @@ def wait_until(context: Context, holds: Callable[[], bool], most_s: float) -> bo
 def check_host(context: Context, store: Store, host: str) -> None:
     """Raise `InputError` for a host that is neither configured nor has reported."""
     known = {one.id for one in context.settings.hosts} | {report.host for report in store.reports()}
-    known |= {flag.partition(":")[2] for flag in store.flags() if flag.startswith("drain:")}
+    known |= {flag.partition(":")[2] for flag in store.flags() if flag.startswith(("drain:", "fail:"))}
     if not known and context.settings.collect.source is not CollectSource.AGENTS:
         known = {one.id for one in look(context, store).snapshot.hosts}
     if host not in known:

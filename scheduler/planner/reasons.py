@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cluster.limits import DEMANDS, Resource, demand, limit, room
+from cluster.plan import EVACUATE
 from cluster.problem import (
     ApartInCells,
     AtLeastCells,
@@ -45,7 +46,8 @@ class Reasons:
             waiting = self._problem.snapshot.guest_by_id[move.makes_room_for]
             return f"parked to make room for {waiting.title} on {self._final[waiting.id]}"
         if isinstance(goal, DrainGoal) and source in goal.drained:
-            return f"drains {source}"
+            verb = "evacuates failing" if self._problem.policy == EVACUATE else "drains"
+            return f"{verb} {source}"
         if (rule := self._mended_rule(move.guest)) is not None:
             return f"{rule} broken on {source}"
         if (overload := self._overload(move.guest)) is not None:

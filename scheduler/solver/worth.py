@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cluster.plan import EMPTYING
 from cluster.problem import Problem
 from scheduler.solver.evaluate import TIERS, Counts, Value, count, evaluate, occupied, why_not_valid
 from scheduler.solver.forms import Index
@@ -18,7 +19,7 @@ def tier_floats(case: Case, value: Value) -> dict[str, float]:
     """Return the tiers of a plan as floats: repair, [drain], the goal's own, moved_mib, moves."""
     goal = case.instance.goal
     tiers = {"repair": value.broken + value.overload / PPM}
-    if goal.left.any() or case.problem.policy == "drain":
+    if goal.left.any() or case.problem.policy in EMPTYING:
         tiers["drain"] = float(value.left)
     if goal.tier != "moved_mib":
         tiers[goal.tier] = value.goal * goal.scale

@@ -217,7 +217,7 @@ def test_host_facts_and_the_load_of_guests() -> None:
 
 
 def test_an_agent_adds_what_its_machine_knows() -> None:
-    """On the host itself: the kernel's load, devices, cluster resources and the kill switch."""
+    """On the host itself: the kernel's load, devices, cluster resources, the kill switch and signs of failing."""
     host = PretendHost(FakeClock())
     load = HostUsage(cpu_millicores=1234)
     local = LocalSources(
@@ -225,9 +225,11 @@ def test_an_agent_adds_what_its_machine_knows() -> None:
         owners=lambda: {"web-1": "Pacemaker"},
         networks=lambda: ("br0",),
         kill_switch=lambda: True,
+        signs_of_failing=lambda: ("too hot",),
     )
     seen = LibvirtCollector("kvm-1", host, host.clock, CollectorOptions(), local).collect()
     assert (seen.usage, seen.host.networks, seen.kill_switch) == (load, ("br0", "prod"), True)
+    assert (seen.host.failing, seen.warnings) == (True, ("it fails: too hot",))
     assert seen.guests[0].why_not == "belongs to Pacemaker"
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from cluster.errors import InputError
 from cluster.host import PowerState
+from cluster.plan import EMPTYING
 from cluster.problem import BalanceGoal, ConsolidateGoal, DrainGoal, RepairGoal
 from cluster.rules import Ignore
 from policies.registry import POLICIES, make_problem
@@ -97,7 +98,7 @@ def test_stale_host_is_neither_source_nor_target() -> None:
 @pytest.mark.parametrize(
     ("policy", "wishes", "line"),
     [
-        ("spread", {}, "policy: found 'spread'; allowed: balance, consolidate, drain, repair"),
+        ("spread", {}, "policy: found 'spread'; allowed: balance, consolidate, drain, evacuate, repair"),
         ("balance", {"level": 6}, "level: found 6; allowed: 1 to 5"),
         ("balance", {"max_moves": -1}, "max_moves: found -1; allowed: 0 and more"),
         ("drain", {}, "drain: no host given; name the host to empty"),
@@ -112,7 +113,7 @@ def test_bad_wishes_are_refused_on_one_line(policy: str, wishes: dict[str, int],
 
 
 def test_every_policy_answers_for_an_empty_cluster() -> None:
-    """No hosts and no guests is a problem like any other; only a drain needs its host."""
+    """No hosts and no guests is a problem like any other; only what empties hosts needs to know them."""
     for policy in sorted(POLICIES):
-        if policy != "drain":
+        if policy not in EMPTYING:
             assert make_problem(policy, cluster([], [])).movable == ()

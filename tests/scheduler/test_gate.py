@@ -13,7 +13,7 @@ from cluster.host import PowerModel, PowerState
 from cluster.plan import PlanRecord, PlanState, StepRecord, StepState
 from cluster.snapshot import Snapshot
 from scheduler.gate import View, failed_moves, frozen_guests, why_no_plan, why_not_act, why_not_propose
-from scheduler.intent import Intent, drained_hosts, intent_of, plannable_by_us
+from scheduler.intent import Intent, hosts_to_empty, intent_of, plannable_by_us
 from tests.scheduler.test_breakers import NOW, gate_of, plan, stale, view
 
 
@@ -136,6 +136,19 @@ def test_who_asks_comes_before_what_the_hour_says() -> None:
     assert intent_of(drained) == (Intent("drain", ("kvm-1",), by_request=True), Intent("balance"))
 
 
+def test_a_failing_host_comes_before_all_else() -> None:
+    """Marked by a person it is emptied in any mode; by its sensors without asking in mode act alone."""
+    flags = {"drain:kvm-1": "ann", "fail:kvm-1": "ann"}
+    failing = with_hosts(view().snapshot, "kvm-1", failing=True)
+    marked = view(snapshot=failing, flags=flags)
+    evacuation, drain, _ = intent_of(marked)
+    assert (evacuation, drain.policy) == (Intent("evacuate", ("kvm-1",), by_request=True), "drain")
+    watching = replace(gate_of(), scheduler=replace(gate_of().scheduler, mode=Mode.ADVISE))
+    for settings, at_once in ((gate_of(), True), (watching, False)):
+        sensed = view(snapshot=failing, settings=settings)
+        assert intent_of(sensed)[0] == Intent("evacuate", ("kvm-1",), by_request=at_once)
+
+
 @pytest.mark.parametrize("why", ["immovable", "unreachable"])
 def test_a_drain_that_cannot_go_on_does_not_hold_up_the_rest(why: str) -> None:
     """Only immovable guests left, or a host that is silent: nothing to drain."""
@@ -144,7 +157,7 @@ def test_a_drain_that_cannot_go_on_does_not_hold_up_the_rest(why: str) -> None:
         snapshot = replace(snapshot, guests=tuple(replace(one, movable=False) for one in snapshot.guests))
     else:
         snapshot = with_hosts(snapshot, "kvm-1", reachable=False)
-    assert drained_hosts(view(snapshot=snapshot, flags={"drain:kvm-1": "ann"})) == ()
+    assert hosts_to_empty(view(snapshot=snapshot), {"kvm-1"}) == ()
 
 
 def closed_hosts(seen: View, **modes: Mode) -> set[str]:

@@ -98,6 +98,21 @@ def test_a_host_that_is_silent_or_stale_is_seen_but_not_planned_with() -> None:
     assert {one.id: one.host for one in sight.snapshot.guests} == {"g1": "h1", "g2": "h2"}
 
 
+def test_on_sensors_alone_one_host_at_a_time_is_taken_as_failing() -> None:
+    """The emptiest, so that the one being emptied stays it; what a person says counts beside it."""
+    seen = [report("h1", guest("a", "h1"), guest("b", "h1")), report("h2", guest("c", "h2")), report("h3")]
+    ill = [
+        replace(one, observation=replace(one.observation, host=replace(one.observation.host, failing=True)))
+        for one in seen[:2]
+    ]
+    sight = build_snapshot([*ill, seen[2]], Settings(), {}, NOW)
+    assert [host.id for host in sight.snapshot.hosts if host.failing] == ["h2"]
+    assert [text for text in sight.warnings if "trimtab fail h1" in text]
+    told = build_snapshot([*ill, seen[2]], Settings(), {"fail:h1": "ann"}, NOW)
+    assert [host.id for host in told.snapshot.hosts if host.failing] == ["h1", "h2"]
+    assert not [text for text in told.warnings if "sensors" in text]
+
+
 def test_only_configured_hosts_count_and_the_missing_are_named() -> None:
     """Where hosts are configured: one that never reported, one that nobody configured."""
     settings = Settings(hosts=(HostSettings("h1"), HostSettings("h2")))

@@ -30,6 +30,8 @@ VERBS = (
     Verb("abort", "stop the plan that runs"),
     Verb("drain", "take a host out of service: move its guests away and keep others off"),
     Verb("undrain", "put a drained host back into service"),
+    Verb("fail", "mark a host as failing: empty it first, and fast"),
+    Verb("unfail", "take back that a host fails"),
     Verb("pause", "start nothing more, keep watching"),
     Verb("resume", "undo pause"),
     Verb("capture", "write the cluster of this moment to a file"),

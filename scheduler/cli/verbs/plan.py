@@ -13,7 +13,7 @@ from pathlib import Path
 from cluster.config.settings import Settings
 from cluster.errors import InputError
 from cluster.formats.plan_file import load_plan, plan_to_json, write_plan
-from cluster.plan import Plan, Status
+from cluster.plan import EMPTYING, Plan, Status
 from cluster.snapshot import Snapshot
 from policies.registry import POLICIES
 from scheduler.cli.arguments import positive, read_snapshot, whole, write_file
@@ -50,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from", dest="file", metavar="FILE", help="a cluster file, - for standard input (default: live)"
     )
     what.add_argument("--policy", choices=sorted(POLICIES), help="what is wanted (default: scheduler.policy)")
-    what.add_argument("--host", dest="hosts", metavar="H", action="append", help="a host to drain; may be repeated")
+    what.add_argument(
+        "--host", dest="hosts", metavar="H", action="append", help="a host to drain or evacuate; may be repeated"
+    )
     what.add_argument("--level", type=whole(1, 5), metavar="1..5", help="how eager (default: scheduler.level)")
     what.add_argument("--max-moves", type=whole(0), metavar="N", help="most migrations, parking included")
     effort = parser.add_argument_group("how long to look")
@@ -129,9 +131,9 @@ def _refuse_contradictions(args: argparse.Namespace, context: Context) -> None:
                 raise InputError(f"plan: {option} is for making a plan; --show only renders one: leave one of them out")
         return
     policy = args.policy or context.settings.scheduler.policy
-    if policy == "drain" and not args.hosts:
-        raise InputError("plan: --policy drain needs to know what to empty: add --host HOST")
-    if args.hosts and policy != "drain":
+    if policy in EMPTYING and not args.hosts:
+        raise InputError(f"plan: --policy {policy} needs to know what to empty: add --host HOST")
+    if args.hosts and policy not in EMPTYING:
         raise InputError(f"plan: --host goes with --policy drain, not with {policy}: add --policy drain")
 
 

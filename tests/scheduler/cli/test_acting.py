@@ -105,6 +105,27 @@ def test_a_drain_without_a_daemon_is_done_here(simulated: Call, store: MemorySto
     assert store.active_plan() is None
 
 
+def test_a_failing_host_is_emptied_by_the_daemon(trimtab: Call, store: MemoryStore, world: World) -> None:
+    """The plan is an evacuation; the host takes nothing until it is taken back that it fails."""
+    with leading(store, world):
+        ended = trimtab("fail", "a")
+        assert (ended.status, ended.out.splitlines()[-1]) == (0, "host a is empty")
+        assert "fail:a" in store.flags()
+        assert trimtab("unfail", "a", "--json").json["was_failing"] is True
+        assert trimtab("unfail", "a", "--json").json["was_failing"] is False
+        assert "fail:a" not in store.flags()
+    assert not world.snapshot().guests_by_host["a"]
+    assert store.plans(1)[0].plan.policy == "evacuate"
+    assert store.plans(1)[0].plan.migrations[0].reason == "evacuates failing a"
+
+
+def test_a_failing_host_is_emptied_here_without_a_daemon(simulated: Call, store: MemoryStore) -> None:
+    """As a drain is, at the urgent limits: more than one guest may leave at a time."""
+    ended = simulated("fail", "a", "--json")
+    assert (ended.status, ended.json) == (0, {"host": "a", "drained": True, "staying": []})
+    assert store.plans(1)[0].plan.policy == "evacuate"
+
+
 def test_a_drain_lists_who_stays(simulated: Call, tiny_file: Path, store: MemoryStore) -> None:
     """A guest that cannot move keeps the host occupied: status 1, with its name and the reason."""
     document = json.loads(tiny_file.read_text())
@@ -127,7 +148,7 @@ def test_a_paused_cluster_is_not_drained(simulated: Call, store: MemoryStore) ->
 
 def test_an_unknown_host_is_not_drained(trimtab: Call, store: MemoryStore, reported: SimFleet) -> None:
     """A typing error marks nothing."""
-    for verb in ("drain", "undrain"):
+    for verb in ("drain", "undrain", "fail", "unfail"):
         ended = trimtab(verb, "z")
         assert (ended.status, "allowed: a, b, c" in ended.err) == (2, True)
     assert store.flags() == {}

@@ -9,8 +9,8 @@ import pytest
 
 from cluster.plan import PlanState
 from cluster.store.memory import MemoryStore
+from scheduler.cli import emptying
 from scheduler.cli.context import Context
-from scheduler.cli.verbs import drain
 from simulator.world import World
 from tests.scheduler.cli.bench import plan_for
 from tests.scheduler.cli.conftest import Call
@@ -34,13 +34,13 @@ def test_an_interrupt_while_planning_begins_nothing(
     simulated: Call, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Start nothing more holds for the plan that is just being made, too."""
-    make = drain._plan
+    make = emptying._plan
 
     def interrupted(context: Context, *rest: object) -> object:
         signal.raise_signal(signal.SIGINT)
         return make(context, *rest)  # type: ignore[arg-type]  # passed on as they came
 
-    monkeypatch.setattr(drain, "_plan", interrupted)
+    monkeypatch.setattr(emptying, "_plan", interrupted)
     ended = simulated("drain", "a")
     assert (ended.status, "finishing what runs" in ended.err) == (1, True)
     assert store.plans(9) == ()

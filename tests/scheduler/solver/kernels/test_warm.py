@@ -21,13 +21,14 @@ from tests.scheduler.solver.instances import instances
 PLANS = """
 import json
 from benchmarks.generate import generate
+from cluster.plan import EMPTYING
 from policies.registry import POLICIES, make_problem
 from scheduler.solver.kernels.compiled import entries
 from scheduler.solver.solve import Budget, solve
 
 snapshot = generate(5, 30, seed=3, skew=1.0, fill=0.4, rules=2)
 for policy in POLICIES:
-    drained = (snapshot.hosts[0].id,) if policy == "drain" else ()
+    drained = (snapshot.hosts[0].id,) if policy in EMPTYING else ()
     for max_moves in (None, 3):
         problem = make_problem(policy, snapshot, level=5, drained=drained, max_moves=max_moves)
         solve(problem, Budget(work_limit=0.05, seed=1))
