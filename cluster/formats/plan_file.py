@@ -27,19 +27,29 @@ from cluster.formats.values import (
     document_text,
     many,
     nullable,
+    number,
     unique,
     whole,
 )
 from cluster.plan import Estimate, Figures, Migrate, NotMoved, Plan, Sleep, Status, Step, TierValue, Wake
 
 SCHEMA = "trimtab.plan/1"
-OWN_NOTES = ("x_note", "x_guest_memory_mib", "x_guest_vcpus")
+OWN_NOTES = ("x_note", "x_mib_ratio", "x_bandwidth_ratio", "x_guest_memory_mib", "x_guest_vcpus")
 """Keys that Trimtab adds to what the contract promises: other readers let them through."""
 
 _ESTIMATE = Record(
     Estimate,
-    {"mib": WHOLE, "seconds": AMOUNT, "downtime_ms": WHOLE, "converges": RATIO, "mbit_s": WHOLE, "note": TEXT},
-    renamed={"note": "x_note"},
+    {
+        "mib": WHOLE,
+        "seconds": AMOUNT,
+        "downtime_ms": WHOLE,
+        "converges": RATIO,
+        "mbit_s": WHOLE,
+        "note": TEXT,
+        "mib_ratio": nullable(number(above=True)),
+        "bandwidth_ratio": nullable(number(above=True)),
+    },
+    renamed={"note": "x_note", "mib_ratio": "x_mib_ratio", "bandwidth_ratio": "x_bandwidth_ratio"},
 )
 
 

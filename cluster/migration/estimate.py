@@ -1,9 +1,4 @@
-"""What a live migration is expected to cost, from memory, dirty rate and bandwidth. Pure.
-
-Pre-copy model (Clark et al., NSDI 2005): pass 1 sends the memory in use; pass n+1 sends what was dirtied during pass n,
-which is never more than the hot set when that is known; the last pass runs with the guest stopped, once what is left
-fits into the allowed downtime.
-"""
+"""What a live migration is expected to cost, from a guest and the link: the prediction as it stands in a plan. Pure."""
 
 from __future__ import annotations
 
@@ -11,47 +6,106 @@ import math
 
 from cluster.guest import Guest
 from cluster.host import Host
+from cluster.migration.dirtying import SAMPLE_S, from_sample
+from cluster.migration.learned import NOTHING_LEARNED, Correction
+from cluster.migration.predict import (
+    UNKNOWN_RATE_RATIO,
+    Memory,
+    Prediction,
+    Way,
+    finish_by_postcopy,
+    predict,
+    probability,
+    spread_of,
+)
 from cluster.plan import Estimate
 
 MBIT_PER_MIB = 1024 * 1024 * 8 / 1_000_000
 """Mbit (10^6 bit) in one MiB."""
 
 SETUP_S = 0.5
-"""Fixed time of a migration: connection, capability exchange, hand-over."""
+"""What no byte of memory accounts for: connecting, starting QEMU on the target, defining the guest there, finishing.
+Of the order of what libvirt takes to start a guest; what a cluster really takes is learned (`learned.py`)."""
 
-MOST_PASSES = 60
-"""Passes after which a migration counts as one that never ends."""
+SWITCH_S = 0.02
+"""The part of the downtime that moves no memory: stopping the guest, its devices' state, starting it again. Runs whose
+whole downtime is known show 10 to 30 ms (`benchmarks/live_migration.py`)."""
+
+LEAST_CONVERGES = 0.5
+"""Probability under which a guest counts as one that does not converge, where nothing else is configured."""
 
 
 def link_mbit_s(source: Host, target: Host, cap_mbit_s: float | None, default_mbit_s: float) -> float:
     """Return the bandwidth one migration may count on: the slower end's migration link under the configured cap."""
-    links = [host.migration_mbit_s or host.net_mbit_s or default_mbit_s for host in (source, target)]
-    return min([*links, cap_mbit_s] if cap_mbit_s else links)
+    line_mbit_s = min(own_mbit_s(host, default_mbit_s) for host in (source, target))
+    return min(line_mbit_s, cap_mbit_s) if cap_mbit_s else line_mbit_s
 
 
-def estimate_migration(guest: Guest, mbit_s: float, default_dirty_mib_s: float) -> Estimate:
-    """Predict one migration at `mbit_s`. With an unknown dirty rate `default_dirty_mib_s` is assumed, and said so."""
-    mib_s = mbit_s / MBIT_PER_MIB
-    known = guest.dirty.mib_s is not None
-    dirty_mib_s = guest.dirty.mib_s if guest.dirty.mib_s is not None else default_dirty_mib_s
-    memory_mib = float(min(guest.memory_mib, guest.usage.memory_mib or guest.memory_mib))
-    hot_mib = guest.dirty.hot_mib if guest.dirty.hot_mib is not None else memory_mib
-    stop_mib = mib_s * guest.migration.max_downtime_ms / 1000
-    left_mib, sent_mib, seconds, passes = memory_mib, 0.0, SETUP_S, 0
-    while left_mib > stop_mib and passes < MOST_PASSES:
-        pass_s = left_mib / mib_s
-        sent_mib += left_mib
-        seconds += pass_s
-        left_mib = min(dirty_mib_s * pass_s, hot_mib, memory_mib)
-        passes += 1
-    converges = left_mib <= stop_mib
-    sent_mib += left_mib + guest.local_disk_mib
-    seconds += left_mib / mib_s + guest.local_disk_mib / mib_s
+def own_mbit_s(host: Host, default_mbit_s: float) -> float:
+    """Return the speed of a host's own migration link."""
+    return host.migration_mbit_s or host.net_mbit_s or default_mbit_s
+
+
+def estimate_migration(
+    guest: Guest,
+    mbit_s: float,
+    default_dirty_mib_s: float,
+    *,
+    line_mbit_s: float | None = None,
+    correction: Correction = NOTHING_LEARNED,
+    least_converges: float = LEAST_CONVERGES,
+) -> Estimate:
+    """Predict one migration at `mbit_s`. With an unknown dirty rate `default_dirty_mib_s` is assumed, and said so.
+
+    `line_mbit_s` is what the link carries when the limit is lifted for the switch-over (unknown: no more than
+    `mbit_s`), `correction` what was learned from past migrations. A guest that converges less surely than
+    `least_converges` and may be moved by post-copy is predicted so, in the note.
+    """
+    mib_s = mbit_s * correction.bandwidth_ratio / MBIT_PER_MIB
+    line_mib_s = max(mib_s, (line_mbit_s or 0.0) / MBIT_PER_MIB)
+    memory = memory_of(guest, default_dirty_mib_s)
+    way = Way(mib_s, guest.migration.max_downtime_ms / 1000, line_mib_s, setup_s=SETUP_S, switch_s=SWITCH_S)
+    predicted = predict(memory, way)
+    converges = _chance(guest, predicted)
+    notes = [] if guest.dirty.mib_s is not None else [f"unknown dirty rate, {default_dirty_mib_s:g} MiB/s assumed"]
+    if converges < least_converges and may_postcopy(guest):
+        predicted, converges = finish_by_postcopy(memory, way), 0.99
+        notes.append("by post-copy")
     return Estimate(
-        mib=math.ceil(sent_mib),
-        seconds=round(seconds, 1),
-        downtime_ms=max(1, round(1000 * left_mib / mib_s)),
-        converges=0.0 if not converges else 0.99 if known else 0.9,
-        mbit_s=round(mbit_s),
-        note="" if known else f"unknown dirty rate, {default_dirty_mib_s:g} MiB/s assumed",
+        mib=math.ceil(predicted.mib * correction.mib_ratio),
+        seconds=round(SETUP_S + (predicted.seconds - SETUP_S) * correction.mib_ratio, 1),
+        downtime_ms=max(1, round(1000 * predicted.downtime_s)),
+        converges=round(converges, 2),
+        mbit_s=round(mbit_s * correction.bandwidth_ratio),
+        note="; ".join(notes),
+        mib_ratio=_factor(correction.mib_ratio),
+        bandwidth_ratio=_factor(correction.bandwidth_ratio),
     )
+
+
+def _factor(ratio: float) -> float | None:
+    return round(ratio, 3) if ratio != 1 else None
+
+
+def memory_of(guest: Guest, default_dirty_mib_s: float) -> Memory:
+    """Return what has to be moved of a guest. Without a figure of its use, all of its memory counts as in use."""
+    dirty = guest.dirty
+    in_use_mib = float(min(guest.memory_mib, guest.usage.memory_mib or guest.memory_mib))
+    rate_mib_s = default_dirty_mib_s if dirty.mib_s is None else dirty.mib_s
+    dirtying = from_sample(rate_mib_s, dirty.over_s, dirty.hot_mib, in_use_mib)
+    return Memory(in_use_mib, guest.memory_mib - in_use_mib, dirtying, guest.local_disk_mib)
+
+
+def may_postcopy(guest: Guest) -> bool:
+    """Tell whether a guest may be moved by post-copy: allowed by its policy, and never when latency matters to it."""
+    return guest.migration.allow_postcopy and not guest.migration.latency_sensitive
+
+
+def _chance(guest: Guest, predicted: Prediction) -> float:
+    dirty = guest.dirty
+    if dirty.mib_s is None:
+        spread_ratio = UNKNOWN_RATE_RATIO
+    else:
+        seen_mib = dirty.mib_s * (dirty.over_s or SAMPLE_S)
+        spread_ratio = spread_of(seen_mib, hot_known=dirty.hot_mib is not None)
+    return probability(predicted.margin, spread_ratio)
