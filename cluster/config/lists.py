@@ -1,4 +1,4 @@
-"""What the repeated sections of the configuration may be: hosts, windows, links, budgets and rules.
+"""What the repeated sections of the configuration may be: hosts, windows, links, budgets, groups and rules.
 
 A key is one line here and one field with its default in `settings.py`; `config/trimtab.toml` shows it in an example.
 """
@@ -16,6 +16,7 @@ from cluster.config.sections import or_none
 from cluster.config.settings import (
     BudgetScope,
     BudgetSettings,
+    GroupSettings,
     HostSettings,
     LinkSettings,
     Mode,
@@ -24,7 +25,7 @@ from cluster.config.settings import (
 )
 from cluster.formats.cluster_file import DOMAINS, POWER
 from cluster.formats.reader import Value
-from cluster.formats.rules_file import RULES
+from cluster.formats.rules_file import RULES, SELECTOR
 from cluster.formats.values import (
     AMOUNT,
     BOOLEAN,
@@ -134,6 +135,15 @@ _BUDGET = Record(
 )
 
 
+_GROUP = Record(GroupSettings, {"name": ID, "guests": SELECTOR, "in_flight": whole(1)})
+
+
+def _read_groups(value: Value) -> tuple[GroupSettings, ...]:
+    groups = many(_GROUP).read(value)
+    unique(value, "group name", [group.name for group in groups], "name")
+    return groups
+
+
 def _read_hosts(value: Value) -> tuple[HostSettings, ...]:
     hosts = many(_HOST).read(value)
     unique(value, "host id", [host.id for host in hosts])
@@ -155,7 +165,8 @@ LISTS: Mapping[str, Plain[Any]] = MappingProxyType(
         "windows": many(_WINDOW),
         "links": Plain(_read_links, many(_LINK).write),
         "budgets": many(_BUDGET),
+        "groups": Plain(_read_groups, many(_GROUP).write),
         "rules": RULES,
     }
 )
-"""Codec by repeated section: `[[hosts]]`, `[[windows]]`, `[[links]]`, `[[budgets]]`, `[[rules]]`."""
+"""Codec by repeated section: `[[hosts]]`, `[[windows]]`, `[[links]]`, `[[budgets]]`, `[[groups]]`, `[[rules]]`."""

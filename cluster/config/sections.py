@@ -23,6 +23,7 @@ from cluster.config.settings import (
     HostLoad,
     MigrationSettings,
     Mode,
+    RateSettings,
     ReserveSettings,
     SchedulerSettings,
     SimulatorSettings,
@@ -200,6 +201,7 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
                 "urgent_out_per_host": whole(1, 1000),
                 "urgent_in_per_host": whole(1, 1000),
                 "urgent_per_cluster": whole(1, 10000),
+                "least_mib_s": whole(1),
                 "timeout_s": _POSITIVE,
                 "estimate_mbit_s": _POSITIVE,
                 "estimate_dirty_mib_s": AMOUNT,
@@ -209,6 +211,15 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
                 "auto_converge": BOOLEAN,
                 "postcopy": BOOLEAN,
                 "downtime_steps": whole(1, 10),
+            },
+        ),
+        "rates": _section(
+            RateSettings,
+            {
+                "guest_per_day": or_none(whole(1)),
+                "host_out_per_hour": or_none(whole(1)),
+                "host_in_per_hour": or_none(whole(1)),
+                "cluster_per_hour": or_none(whole(1)),
             },
         ),
         "consolidate": _section(

@@ -15,7 +15,7 @@ from cluster.guest import Compression
 from cluster.host import PowerModel
 from cluster.limits import Limits
 from cluster.plan import EVACUATE
-from cluster.rules import Rule
+from cluster.rules import Rule, Selector
 
 
 class Mode(StrEnum):
@@ -137,6 +137,7 @@ class MigrationSettings:
     urgent_out_per_host: int = 4
     urgent_in_per_host: int = 2
     urgent_per_cluster: int = 8
+    least_mib_s: int = 8
     timeout_s: float = 1800.0
     estimate_mbit_s: float = 10000.0
     estimate_dirty_mib_s: float = 50.0
@@ -157,6 +158,16 @@ class MigrationSettings:
             in_per_host=max(self.in_per_host, self.urgent_in_per_host),
             per_cluster=max(self.per_cluster, self.urgent_per_cluster),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RateSettings:
+    """How many migrations may begin within a time, over all plans and schedulers. `None`: not limited."""
+
+    guest_per_day: int | None = None
+    host_out_per_hour: int | None = None
+    host_in_per_hour: int | None = None
+    cluster_per_hour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +230,15 @@ class WindowSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupSettings:
+    """One `[[groups]]` entry: guests of which at most so many are under way at once."""
+
+    name: str
+    guests: Selector
+    in_flight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class LinkSettings:
     """One `[[links]]` entry: a link that carries what passes between the hosts behind it and all others."""
 
@@ -271,6 +291,7 @@ class Settings:
     collect: CollectSettings = CollectSettings()
     limits: Limits = Limits()
     migration: MigrationSettings = MigrationSettings()
+    rates: RateSettings = RateSettings()
     consolidate: ConsolidateSettings = ConsolidateSettings()
     guests: GuestSettings = GuestSettings()
     reserve: ReserveSettings = ReserveSettings()
@@ -279,4 +300,5 @@ class Settings:
     windows: tuple[WindowSettings, ...] = ()
     links: tuple[LinkSettings, ...] = ()
     budgets: tuple[BudgetSettings, ...] = ()
+    groups: tuple[GroupSettings, ...] = ()
     rules: tuple[Rule, ...] = ()

@@ -44,7 +44,7 @@ def _selector_to_json(selector: Selector) -> object:
     return list(selector.ids) if selector.ids else dict(selector.labels)
 
 
-_SELECTOR: Plain[Selector] = Plain(_read_selector, _selector_to_json)
+SELECTOR: Plain[Selector] = Plain(_read_selector, _selector_to_json)
 _COMMON: dict[str, Codec[Any]] = {"name": ID}
 _BINDING: dict[str, Codec[Any]] = {"enforcement": choice(Enforcement), "weight": number(above=True)}
 
@@ -71,14 +71,14 @@ def _kind(cls: type[Rule], *, is_bound: bool = False, **codecs: Codec[Any]) -> R
 
 
 KINDS: dict[str, Record[Rule]] = {
-    "anti_affinity": _kind(AntiAffinity, guests=_SELECTOR, domain=ID),
-    "affinity": _kind(Affinity, guests=_SELECTOR, domain=ID),
-    "spread": _kind(Spread, guests=_SELECTOR, domain=ID, at_least=whole(1)),
-    "pin": _kind(Pin, guests=_SELECTOR, hosts=_SELECTOR),
-    "forbid": _kind(Forbid, guests=_SELECTOR, hosts=_SELECTOR),
-    "near": _kind(Near, guests=_SELECTOR, to=_SELECTOR, domain=ID),
-    "group_move_limit": _kind(GroupMoveLimit, guests=_SELECTOR, at_most=whole(0), is_bound=True),
-    "ignore": _kind(Ignore, guests=_SELECTOR, is_bound=True),
+    "anti_affinity": _kind(AntiAffinity, guests=SELECTOR, domain=ID),
+    "affinity": _kind(Affinity, guests=SELECTOR, domain=ID),
+    "spread": _kind(Spread, guests=SELECTOR, domain=ID, at_least=whole(1)),
+    "pin": _kind(Pin, guests=SELECTOR, hosts=SELECTOR),
+    "forbid": _kind(Forbid, guests=SELECTOR, hosts=SELECTOR),
+    "near": _kind(Near, guests=SELECTOR, to=SELECTOR, domain=ID),
+    "group_move_limit": _kind(GroupMoveLimit, guests=SELECTOR, at_most=whole(0), is_bound=True),
+    "ignore": _kind(Ignore, guests=SELECTOR, is_bound=True),
 }
 """Reader and writer by rule kind."""
 
