@@ -10,13 +10,18 @@ from cluster.plan import Step
 
 
 class EventKind(StrEnum):
-    """What happened. `held`: nothing is started for now, and why; `doubt`: the outcome is not clear yet."""
+    """What happened.
+
+    `held`: nothing is started for now, and why; `doubt`: the outcome is not clear yet; `rung`: a migration does not
+    converge, and what is done about it.
+    """
 
     ADOPTED = "adopted"
     STARTED = "started"
     PROGRESS = "progress"
     ENDED = "ended"
     DOUBT = "doubt"
+    RUNG = "rung"
     HELD = "held"
     STOPPING = "stopping"
     PLAN_ENDED = "plan_ended"

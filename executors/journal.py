@@ -6,8 +6,12 @@ from collections.abc import Callable, Mapping
 
 from cluster.clock import Clock
 from cluster.errors import FencedError
+from cluster.migration.backoff import after_failure, flag_of
 from cluster.plan import Plan, PlanRecord, PlanState, Step, StepRecord, StepState
 from cluster.store.protocol import Lease, Store
+
+LOOK_BACK = 500
+"""Lines of the journal in which a step's own are looked for."""
 
 
 class Journal:
@@ -64,6 +68,33 @@ class Journal:
     def move_plan(self, plan: str, state: PlanState, why: str) -> None:
         """Set the plan's state."""
         self._store.set_plan_state(plan, state, self.token(), self._clock.now(), why)
+
+    def note(self, record: PlanRecord, step: Step, word: str, text: str) -> None:
+        """Write a line of a running step's own doings."""
+        self._store.note_step(record.plan.id, step.id, word, self.token(), self._clock.now(), text)
+
+    def noted(self, record: PlanRecord, step: Step) -> frozenset[str]:
+        """Return the words of all that the latest journal has of a step."""
+        return frozenset(
+            entry.state
+            for entry in self._store.journal(LOOK_BACK)
+            if (entry.plan, entry.step) == (record.plan.id, step.id)
+        )
+
+    def mark_convergence(self, guest: str, state: StepState, *, gave_up: bool) -> None:
+        """Leave a guest that did not converge out of plans for a while, longer each time; one that did is free again.
+
+        Before its step's end is written, so that no plan is made in between.
+        """
+        if state is not StepState.DONE and not gave_up:
+            return
+        self.token()
+        flag = flag_of(guest)
+        known = self._store.flags().get(flag)
+        if gave_up and state is not StepState.DONE:
+            self._store.set_flag(flag, after_failure(known, self._clock.now()))
+        elif known is not None:
+            self._store.set_flag(flag, None)
 
     def begin(self, record: PlanRecord, step: Step, detail: str) -> StepRecord:
         """Write down that a step is about to be started. Whoever returns from this may start it, once."""

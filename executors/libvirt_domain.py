@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 from cluster.connections.libvirt_connection import INVALID_ARG, NO_DOMAIN, OPERATION_INVALID
 from cluster.errors import StepError
+from cluster.formats.metadata_policy import read_policy
 from cluster.guest import MigrationPolicy
+from executors.ladder import Passes
+from executors.libvirt_steering import is_postcopy, passes_of
 from executors.protocol import Presence
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ class GuestFacts:
     arch: str
     machine: str
     cpu_xml: str
-    max_downtime_ms: int
+    policy: MigrationPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class JobView:
     ratio: float = 0.0
     mib: int = 0
     downtime_ms: int | None = None
+    postcopy: bool = False
+    passes: Passes | None = None
 
 
 def find(connection: libvirt.virConnect, guest: str) -> libvirt.virDomain | None:
@@ -80,6 +85,8 @@ def presence(connection: libvirt.virConnect, guest: str, *, waiting: Presence) -
         if error.get_error_code() == NO_DOMAIN:
             return Presence.ABSENT
         raise
+    if state == libvirt.VIR_DOMAIN_PAUSED and reason == libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED:
+        return Presence.STOPPED  # it runs on at the target as far as its memory got there, and never here again
     if operation == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT:
         return Presence.LEAVING
     if operation == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN:
@@ -105,7 +112,8 @@ def answers(connection: libvirt.virConnect, guest: str) -> bool:
     if state == libvirt.VIR_DOMAIN_PAUSED:
         # A guest that a person had paused arrives paused.
         return bool(reason == libvirt.VIR_DOMAIN_PAUSED_USER)
-    return bool(state != libvirt.VIR_DOMAIN_CRASHED)
+    broken = state == libvirt.VIR_DOMAIN_RUNNING and reason == libvirt.VIR_DOMAIN_RUNNING_POSTCOPY_FAILED
+    return bool(state != libvirt.VIR_DOMAIN_CRASHED and not broken)
 
 
 def job(connection: libvirt.virConnect, guest: str) -> JobView:
@@ -118,6 +126,7 @@ def job(connection: libvirt.virConnect, guest: str) -> JobView:
             return JobView(out=False)
         _refuse_hung(domain)
         statistics = domain.jobStats()
+        postcopy = is_postcopy(*domain.state())
     except libvirt.libvirtError as error:
         # It left between two calls; on a receiving host there are no figures.
         if error.get_error_code() in (NO_DOMAIN, OPERATION_INVALID, _OPERATION_UNSUPPORTED):
@@ -126,7 +135,8 @@ def job(connection: libvirt.virConnect, guest: str) -> JobView:
     if statistics.get("operation") != libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT or not statistics.get("type"):
         return JobView(out=False)
     sent, left = int(statistics.get("data_processed", 0)), int(statistics.get("data_remaining", 0))
-    return JobView(True, sent / (sent + left) if sent + left else 0.0, sent // MIB)
+    ratio = sent / (sent + left) if sent + left else 0.0
+    return JobView(True, ratio, sent // MIB, postcopy=postcopy, passes=None if postcopy else passes_of(statistics))
 
 
 def completed(connection: libvirt.virConnect, guest: str) -> JobView:
@@ -146,10 +156,8 @@ def abort(connection: libvirt.virConnect, guest: str) -> None:
     domain = find(connection, guest)
     if domain is None or not job(connection, guest).out:
         return
-    after = (libvirt.VIR_DOMAIN_PAUSED_POSTCOPY, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED)
     try:
-        state, reason = domain.state()
-        if state != libvirt.VIR_DOMAIN_PAUSED or reason not in after:
+        if not is_postcopy(*domain.state()):
             domain.abortJob()
     except libvirt.libvirtError as error:
         # It ended by itself meanwhile.
@@ -181,7 +189,6 @@ def facts(connection: libvirt.virConnect, guest: str) -> GuestFacts:
     cpu = root.find("cpu")
     fixed = cpu is not None and cpu.get("mode") == "custom" and cpu.find("model") is not None
     policy = root.find(f"metadata/{METADATA}guest/{METADATA}migration")
-    downtime = "" if policy is None else policy.get("max_downtime_ms", "")
     return GuestFacts(
         persistent=bool(domain.isPersistent()),
         memory_mib=domain.maxMemory() >> 10,
@@ -189,7 +196,8 @@ def facts(connection: libvirt.virConnect, guest: str) -> GuestFacts:
         arch="" if kind is None else kind.get("arch", ""),
         machine="" if kind is None else kind.get("machine", ""),
         cpu_xml=ET.tostring(cpu, encoding="unicode") if cpu is not None and fixed else "",
-        max_downtime_ms=int(downtime) if downtime.isdigit() and int(downtime) else MigrationPolicy().max_downtime_ms,
+        # What is wrong with it the collectors say.
+        policy=MigrationPolicy() if policy is None else read_policy(policy.attrib, []),
     )
 
 

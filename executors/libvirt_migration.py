@@ -14,11 +14,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cluster.clock import Clock
-from cluster.config.settings import Encryption, MigrationSettings
+from cluster.config.settings import MigrationSettings
 from cluster.connections.libvirt_connection import LibvirtConnection, is_remote
 from cluster.errors import HostUnreachableError, RefusedError, StepError, UnreachableError
+from cluster.migration.ways import End, Way, Ways, choose_ways, downtime_steps_ms
 from cluster.plan import Migrate
 from executors import libvirt_domain as domains
+from executors import libvirt_steering as steering
+from executors.ladder import Climbing, Passes
+from executors.libvirt_ways import end_of, flags_of, parameters_of
 from executors.protocol import MayBegin, Presence, Progress, Sighting, always
 
 if TYPE_CHECKING:
@@ -50,7 +54,8 @@ class _Waiting:
 class LibvirtMigrationExecutor:
     """Carries out `Migrate` steps over one `LibvirtConnection` per host, by host id.
 
-    `addresses` are the hosts' own addresses for migration traffic; a host without one lets its libvirt choose.
+    `addresses` are the hosts' own addresses for migration traffic; a host without one lets its libvirt choose. `tls`
+    says whether migrations of a host can be encrypted (`None`: not known).
     Every call but the waiting thread's ends within its connection's deadline.
     """
 
@@ -60,11 +65,13 @@ class LibvirtMigrationExecutor:
         addresses: Mapping[str, str],
         settings: MigrationSettings,
         clock: Clock,
+        tls: Callable[[str], bool | None] = lambda _host: None,
     ) -> None:
         self._connections = connections
         self._addresses = addresses
         self._settings = settings
         self._clock = clock
+        self._tls = tls
         self._waiting: dict[tuple[str, str, str, str], _Waiting] = {}
         self._pool = ThreadPoolExecutor(max_workers=32, thread_name_prefix="look")
 
@@ -107,10 +114,17 @@ class LibvirtMigrationExecutor:
     # -- moving ----------------------------------------------------------------------------------------------------
     def start(self, step: Migrate, limit_mib_s: int, may_begin: MayBegin = always) -> None:
         """Begin the migration after a last check of the target; `RefusedError` when it says no."""
+        self._start(step, limit_mib_s, may_begin, again=False)
+
+    def start_again(self, step: Migrate, limit_mib_s: int, may_begin: MayBegin) -> None:
+        """Begin the second try of one that did not converge, with the ways that are for that."""
+        self._start(step, limit_mib_s, may_begin, again=True)
+
+    def _start(self, step: Migrate, limit_mib_s: int, may_begin: MayBegin, *, again: bool) -> None:
         waiting = self._waiting.get(_key(step))
         if waiting is not None and not waiting.over.is_set():
             raise RefusedError(f"{step.guest_name or step.guest}: its migration is already under way")
-        flags, parameters, to = self._prepare(step, limit_mib_s)
+        flags, parameters, to = self._prepare(step, limit_mib_s, again)
         self._forget_old()
         waiting = self._waiting[_key(step)] = _Waiting(self._clock.monotonic_s())
 
@@ -137,8 +151,8 @@ class LibvirtMigrationExecutor:
         for key in over[:-MOST_KEPT]:
             del self._waiting[key]
 
-    def _prepare(self, step: Migrate, limit_mib_s: int) -> tuple[int, dict[str, Any], str]:
-        """Check both ends and set the downtime limit. Whatever goes wrong here, nothing was begun."""
+    def _prepare(self, step: Migrate, limit_mib_s: int, again: bool) -> tuple[int, dict[str, Any], str]:
+        """Check both ends and set the first allowed downtime. Whatever goes wrong here, nothing was begun."""
         import libvirt
 
         try:
@@ -148,29 +162,37 @@ class LibvirtMigrationExecutor:
                     f"host {step.target}: its libvirt URI {to} names no machine that {step.source} could reach: "
                     "set uri of its [[hosts]] entry to one like qemu+ssh://HOST/system"
                 )
-            facts = self._call(step.source, "read the guest", lambda c: domains.facts(c, step.guest))
+            facts = self._facts(step)
             why = self._call(step.target, "check for room", lambda c: domains.why_not_here(c, step.guest, facts))
             if why is not None:
                 raise RefusedError(f"host {step.target}: {why}")
-            self._call(
-                step.source,
-                "set the downtime limit",
-                lambda c: c.lookupByUUIDString(step.guest).migrateSetMaxDowntime(facts.max_downtime_ms, 0),
-            )
+            ways = self._ways(step, facts, again)
+            if ways.refusal:
+                raise RefusedError(ways.refusal)
+            first_ms = downtime_steps_ms(facts.policy.max_downtime_ms, self._settings.downtime_steps)[0]
+            self.allow_downtime(step, first_ms)
         except (UnreachableError, StepError) as error:
             raise RefusedError(f"not begun: {error}") from None
         flags = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PEER2PEER | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
         if facts.persistent:
             flags |= libvirt.VIR_MIGRATE_PERSIST_DEST | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
-        if self._settings.encryption is Encryption.REQUIRED:
-            flags |= libvirt.VIR_MIGRATE_TLS
-        parameters: dict[str, Any] = {}
+        parameters = parameters_of(ways)
         if limit_mib_s:
             parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = limit_mib_s
             parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH_POSTCOPY] = limit_mib_s
         if address := self._addresses.get(step.target, ""):
             parameters[libvirt.VIR_MIGRATE_PARAM_URI] = f"tcp://[{address}]" if ":" in address else f"tcp://{address}"
-        return flags, parameters, to
+        return flags | flags_of(ways), parameters, to
+
+    def _facts(self, step: Migrate) -> domains.GuestFacts:
+        return self._call(step.source, "read the guest", lambda c: domains.facts(c, step.guest))
+
+    def _ways(self, step: Migrate, facts: domains.GuestFacts, again: bool) -> Ways:
+        source, target = self._end(step.source), self._end(step.target)
+        return choose_ways(facts.policy, self._settings, source, target, again=again)
+
+    def _end(self, host: str) -> End:
+        return self._call(host, "say its versions", lambda c: end_of(c, host, self._tls(host)))
 
     def _migrate(self, step: Migrate, waiting: _Waiting, begin: Callable[[libvirt.virConnect], None]) -> None:
         """Wait for the source to carry the migration out, on a connection of its own so that nothing else waits."""
@@ -193,7 +215,7 @@ class LibvirtMigrationExecutor:
         view = self._job(step)
         now_s = self._clock.monotonic_s()
         if view.out:
-            progress = Progress(True, view.ratio, view.mib)
+            progress = Progress(True, view.ratio, view.mib, postcopy=view.postcopy)
             if waiting is not None:
                 waiting.job_seen_s, waiting.last = now_s, progress
             return progress
@@ -212,6 +234,31 @@ class LibvirtMigrationExecutor:
     def abort(self, step: Migrate) -> None:
         """Stop the migration, unless none is under way or it is in post-copy."""
         self._call(step.source, "stop the migration", lambda c: domains.abort(c, step.guest))
+
+    # -- helping one that does not converge ------------------------------------------------------------------------
+    def climbing(self, step: Migrate) -> Climbing:
+        """Say what guest, cluster and both ends allow; the same for every process with the same configuration."""
+        facts = self._facts(step)
+        first, second = (self._ways(step, facts, again) for again in (False, True))
+        return Climbing(
+            downtimes_ms=downtime_steps_ms(facts.policy.max_downtime_ms, self._settings.downtime_steps),
+            postcopy=Way.POSTCOPY in first.used,
+            throttles=Way.AUTO_CONVERGE in first.used,
+            second_try=" and ".join(sorted(second.used - first.used)),
+            second_throttles=Way.AUTO_CONVERGE in second.used,
+        )
+
+    def passes(self, step: Migrate) -> Passes | None:
+        """Read the running migration's passes from its source."""
+        return self._job(step).passes
+
+    def allow_downtime(self, step: Migrate, downtime_ms: int) -> None:
+        """Set the allowed downtime of the guest's migration, running or next."""
+        self._call(step.source, "set its downtime", lambda c: steering.allow_downtime(c, step.guest, downtime_ms))
+
+    def start_postcopy(self, step: Migrate) -> None:
+        """Let the guest go on at its target, the rest of its memory following."""
+        self._call(step.source, "switch to post-copy", lambda c: steering.start_postcopy(c, step.guest))
 
     def _final(self, step: Migrate, waiting: _Waiting) -> Progress:
         """Give the figures of a migration that is over; the target keeps those of one that went well."""

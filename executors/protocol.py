@@ -38,13 +38,17 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A step under way. `running` false: it is over or nothing of it is known here; `error` as the world gave it."""
+    """A step under way. `running` false: it is over or nothing of it is known here; `error` as the world gave it.
+
+    `postcopy`: the guest runs on its target already, and part of its memory is still on its source.
+    """
 
     running: bool
     ratio: float = 0.0
     mib: int = 0
     downtime_ms: int | None = None
     error: str = ""
+    postcopy: bool = False
 
 
 MayBegin = Callable[[], bool]
@@ -72,7 +76,7 @@ class MigrationExecutor(Protocol):
         """Say how far it is. Works for a migration begun by an earlier process, too."""
 
     def abort(self, step: Migrate) -> None:
-        """Ask the running migration to stop; the guest stays on its source. Nothing when none is under way."""
+        """Ask the running migration to stop; the guest stays on its source. Nothing when none runs, or in post-copy."""
 
 
 @runtime_checkable

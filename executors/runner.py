@@ -24,6 +24,7 @@ from cluster.plan import Migrate, Plan, PlanRecord, PlanState, Sleep, Step, Step
 from cluster.store.protocol import Lease, Store
 from executors.events import Event, EventKind
 from executors.journal import Journal
+from executors.ladder import Means, Rung
 from executors.protocol import LeavesBehind, MayBegin, MigrationExecutor, PowerExecutor, Progress
 from executors.slots import limit_mib_s, why_no_slot
 from executors.watch import MigrationWatch, OnLook, Seen
@@ -246,7 +247,8 @@ class PlanRunner:
     def _observe(self, record: PlanRecord, step: Step) -> StepRecord:
         before = record.steps[step.id]
         if isinstance(step, Migrate):
-            seen = self._watch.look(step, before, self._clock.now(), self._wish_abort)
+            means = self._means(record, step)
+            seen = self._watch.look(step, before, self._clock.now(), self._wish_abort, means)
         else:
             seen = self._look_power(step, before)
         if seen.doubt:
@@ -259,6 +261,16 @@ class PlanRunner:
         written = self._journal.progress(record, step, progress.ratio, progress.mib, progress.downtime_ms)
         self._tell(EventKind.PROGRESS, record, "", step=step, state=StepState.RUNNING, progress=progress)
         return written
+
+    def _means(self, record: PlanRecord, step: Migrate) -> Means:
+        """Return what the ladder needs to help a running migration along."""
+
+        def note(rung: Rung, text: str) -> None:
+            self._journal.note(record, step, rung, text)
+            self._tell(EventKind.RUNG, record, text, step=step, state=StepState.RUNNING)
+
+        permit = self._permit(record, step, self._journal.token())
+        return Means(note, lambda: self._journal.noted(record, step), permit, limit_mib_s(self._settings))
 
     def _look_power(self, step: Sleep | Wake, before: StepRecord) -> Seen:
         age_s = max(0.0, (self._clock.now() - before.at).total_seconds())
@@ -288,6 +300,8 @@ class PlanRunner:
             downtime_ms = before.downtime_ms if downtime_ms is None else downtime_ms
         if seen.state is StepState.DONE:
             ratio = 1.0
+        if isinstance(step, Migrate) and before is not None:
+            self._journal.mark_convergence(step.guest, seen.state, gave_up=self._watch.gave_up(step))
         written = self._journal.end(record, step, seen.state, seen.text, ratio=ratio, mib=mib, downtime_ms=downtime_ms)
         self._watch.forget(step)
         self._to_begin.discard((record.plan.id, step.id))

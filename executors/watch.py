@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from cluster.clock import Clock
-from cluster.errors import StepError, UnreachableError
+from cluster.errors import RefusedError, StepError, UnreachableError
 from cluster.plan import Migrate, Step, StepRecord, StepState
+from executors.ladder import Climbs, Ladder, Means
 from executors.outcome import Verdict, settle, why_not_startable
 from executors.protocol import LeavesBehind, MigrationExecutor, Presence, Progress, Sighting
 
@@ -49,6 +50,9 @@ class _Watched:
     doubt: StepState | None = None
     doubt_since_s: float = 0.0
     arrived_since_s: float | None = None
+    postcopy: bool = False
+    gave_up: bool = False
+    between_since_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -65,6 +69,12 @@ class MigrationWatch:
     confirm_s: float
     on_look: OnLook = _nothing
     _watched: dict[str, _Watched] = field(default_factory=dict)
+    _ladder: Ladder | None = None
+
+    def __post_init__(self) -> None:
+        """Have a ladder for migrations that can be helped."""
+        if isinstance(self.migrations, Climbs):
+            self._ladder = Ladder(self.migrations, self.clock)
 
     def why_not_startable(self, step: Migrate) -> str | None:
         """Look, and say why the migration may not begin."""
@@ -73,6 +83,13 @@ class MigrationWatch:
     def begin(self, step: Migrate) -> None:
         """Start the clock of a step that is about to be started."""
         self._watched[step.id] = _Watched(self.clock.monotonic_s())
+        if self._ladder is not None and isinstance(step, Migrate):
+            self._ladder.forget(step)
+
+    def gave_up(self, step: Step) -> bool:
+        """Tell whether a step was given up because it does not converge."""
+        watched = self._watched.get(step.id)
+        return watched is not None and watched.gave_up
 
     def note(self, step: Step, error: str) -> None:
         """Remember what the start said; how the step ended is for the next look to tell."""
@@ -82,13 +99,22 @@ class MigrationWatch:
     def forget(self, step: Step) -> None:
         """Stop watching a step."""
         self._watched.pop(step.id, None)
+        if self._ladder is not None and isinstance(step, Migrate):
+            self._ladder.forget(step)
 
     def clear(self) -> None:
         """Forget everything."""
         self._watched.clear()
+        if self._ladder is not None:
+            self._ladder.clear()
 
-    def look(self, step: Migrate, record: StepRecord, now: datetime, abort_why: str) -> Seen:
-        """Look at a running step; `abort_why` (not empty) asks its migration to stop."""
+    def look(
+        self, step: Migrate, record: StepRecord, now: datetime, abort_why: str, means: Means | None = None
+    ) -> Seen:
+        """Look at a running step; `abort_why` (not empty) asks its migration to stop.
+
+        With `means` one that does not converge is helped along. One in post-copy is not stopped by anything.
+        """
         now_s = self.clock.monotonic_s()
         if step.id not in self._watched:
             # Adopted: its time-out counts from its start, which another process wrote by the wall clock.
@@ -98,8 +124,14 @@ class MigrationWatch:
         progress = self._poll(step)
         if not progress.error:
             progress = replace(progress, error=watched.error)
+        watched.postcopy = watched.postcopy or progress.postcopy
         self._stop_if_due(step, watched, now_s, abort_why)
-        overdue = watched.stop_since_s is not None and now_s - watched.stop_since_s > self.settle_s
+        if means is not None and self._ladder is not None and watched.stop_since_s is None:
+            between = self._climb(self._ladder, step, watched, progress, means)
+            if between is not None:
+                return between
+        stopping_s = 0.0 if watched.stop_since_s is None or watched.postcopy else now_s - watched.stop_since_s
+        overdue = stopping_s > self.settle_s
         if progress.running and not overdue:
             watched.doubt = None
             return Seen(StepState.RUNNING, "", progress)
@@ -145,6 +177,36 @@ class MigrationWatch:
             return Seen(verdict.state, f"{verdict.text}, but did not get {record.detail}: {error}", over)
         return Seen(verdict.state, verdict.text, over)
 
+    def _climb(self, ladder: Ladder, step: Migrate, watched: _Watched, progress: Progress, means: Means) -> Seen | None:
+        """Help a running migration along. What is seen while one try is over and the next not begun, or `None`."""
+        if not ladder.is_between_tries(step):
+            if not progress.running or watched.postcopy:
+                return None
+            if why := ladder.look(step, means):
+                watched.gave_up, watched.stop_why, watched.stop_since_s = True, why, self.clock.monotonic_s()
+                self._abort(step)
+            if not ladder.is_between_tries(step):
+                return None
+            watched.between_since_s = self.clock.monotonic_s()
+        if progress.running:
+            self._abort(step)
+        elif (why_not := self.why_not_startable(step)) is None:
+            try:
+                watched.error = ""
+                ladder.second_try(step, means)
+            except (UnreachableError, StepError, RefusedError) as error:
+                watched.error = str(error)
+            return Seen(StepState.RUNNING, "tried again", progress)
+        elif self.clock.monotonic_s() - watched.between_since_s > self.settle_s:
+            ladder.call_off(step)
+            watched.error = f"it was stopped to be tried again, but {why_not}"
+        return Seen(StepState.RUNNING, "stopped, to be tried again", progress)
+
+    def _abort(self, step: Migrate) -> None:
+        """Ask the migration to stop; what comes of it is seen, not believed."""
+        with suppress(UnreachableError, StepError):
+            self.migrations.abort(step)
+
     def _stop_if_due(self, step: Migrate, watched: _Watched, now_s: float, abort_why: str) -> None:
         if watched.stop_since_s is None:
             if abort_why:
@@ -154,9 +216,8 @@ class MigrationWatch:
             else:
                 return
             watched.stop_since_s = now_s
-        # Asked again at every look; what comes of it is seen, not believed.
-        with suppress(UnreachableError, StepError):
-            self.migrations.abort(step)
+        # Asked again at every look. One in post-copy goes on: its executor does not stop it, and nor does time.
+        self._abort(step)
 
     def _explained(self, step: Migrate, verdict: Verdict, watched: _Watched) -> Verdict:
         if verdict.state is not StepState.FAILED or not watched.stop_why:
