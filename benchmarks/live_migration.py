@@ -128,7 +128,7 @@ def dirtying_of(runs: Sequence[Run], memory_mib: float) -> Dirtying:
     firsts = [run.passes[0] for run in runs if len(run.passes) > 1]
     seconds = [run.passes[1] for run in runs if len(run.passes) > 1]
     if not firsts:
-        return Dirtying(0.0, 0.0)
+        return Dirtying(0.0, 0.0, memory_mib)
     (long_rate, long_s), (rate, over_s) = _mean(firsts), _mean(seconds)
     return from_sample(rate, over_s, hot_mib_from((rate, over_s), (long_rate, long_s)), memory_mib)
 

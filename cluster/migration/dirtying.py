@@ -4,9 +4,10 @@ A sample says how many different pages were written within its period; a page wr
 falls with the period it was taken over, and says little without it. The curve used here is that of a set of `hot_mib`
 written at random: each page stays clean for an exponentially distributed time, so within t seconds
 
-    dirtied(t) = hot_mib * (1 - exp(-per_s * t))
+    dirtied(t) = hot_mib * (1 - exp(-mib_s * t / hot_mib))
 
-(the classical occupancy, or coupon collector's, limit), with `per_s` such that the sample is reproduced.
+(the occupancy, or coupon collector's, limit), with the initial rate `mib_s` such that the sample is reproduced. Where
+no hot set is known, the straight line through the sample, up to all of the memory in use: nothing dirties more.
 """
 
 from __future__ import annotations
@@ -28,33 +29,47 @@ _HALVINGS = 60
 
 @dataclass(frozen=True, slots=True)
 class Dirtying:
-    """A dirtying curve: `hot_mib` MiB, each page of which is written `per_s` times a second. Concave, from 0 at 0."""
+    """A dirtying curve: from 0 at 0 with slope `mib_s`, concave, up to `hot_mib`; never over `memory_mib`.
 
+    An infinite `hot_mib` makes it the straight line.
+    """
+
+    mib_s: float
     hot_mib: float
-    per_s: float
+    memory_mib: float
+
+    @property
+    def set_mib(self) -> float:
+        """The most that is ever dirtied."""
+        return min(self.hot_mib, self.memory_mib)
 
     @property
     def is_idle(self) -> bool:
         """Nothing is ever dirtied."""
-        return self.hot_mib <= 0 or self.per_s <= 0
+        return self.mib_s <= 0 or self.set_mib <= 0
 
     def within_mib(self, seconds: float) -> float:
         """Return how many different MiB are written within a time."""
-        return 0.0 if self.is_idle else -self.hot_mib * math.expm1(-self.per_s * seconds)
+        if self.is_idle:
+            return 0.0
+        if math.isinf(self.hot_mib):
+            return min(self.memory_mib, self.mib_s * seconds)
+        return min(self.memory_mib, -self.hot_mib * math.expm1(-self.mib_s * seconds / self.hot_mib))
 
 
 def from_sample(mib_s: float, over_s: float | None, hot_mib: float | None, memory_mib: float) -> Dirtying:
-    """Return the curve through a sampled rate; without a hot set, all of `memory_mib` (the memory in use) may be hot.
+    """Return the curve through a sampled rate, for a guest with `memory_mib` in use.
 
     A hot set smaller than what was seen written within the period is taken to be as large as that.
     """
     period_s = over_s if over_s else SAMPLE_S
     seen_mib = min(mib_s * period_s, memory_mib)
-    most_mib = memory_mib if hot_mib is None else min(hot_mib, memory_mib)
-    hot = max(seen_mib, most_mib)
-    if seen_mib <= 0 or hot <= 0:
-        return Dirtying(0.0, 0.0)
-    return Dirtying(hot, -math.log1p(-min(seen_mib / hot, SATURATED_RATIO)) / period_s)
+    if seen_mib <= 0:
+        return Dirtying(0.0, 0.0, memory_mib)
+    if hot_mib is None:
+        return Dirtying(seen_mib / period_s, math.inf, memory_mib)
+    hot = max(seen_mib, min(hot_mib, memory_mib))
+    return Dirtying(-hot * math.log1p(-min(seen_mib / hot, SATURATED_RATIO)) / period_s, hot, memory_mib)
 
 
 def hot_mib_from(short: tuple[float, float], long: tuple[float, float]) -> float | None:

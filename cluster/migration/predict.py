@@ -98,7 +98,7 @@ def predict(memory: Memory, way: Way) -> Prediction:
     zero_wire_mib = memory.zero_mib * ZERO_PAGE_RATIO
     seconds = zero_wire_mib / way.mib_s
     left_mib, sent_mib, passes, before_mib = memory.in_use_mib, 0.0, 0, math.inf
-    pool_mib = max(memory.in_use_mib, dirtying.hot_mib)
+    pool_mib = memory.in_use_mib
     while left_mib > stop_mib and passes < MOST_PASSES and (passes < 2 or left_mib < before_mib):
         before_mib = left_mib
         pass_s = (left_mib - unsent_mib) / mib_s
@@ -107,7 +107,7 @@ def predict(memory: Memory, way: Way) -> Prediction:
         passes += 1
         still_clean_ratio = 1 - unsent_mib / pool_mib if pool_mib > unsent_mib else 0.0
         left_mib = unsent_mib + dirtying.within_mib(pass_s) * still_clean_ratio
-        pool_mib = max(dirtying.hot_mib, unsent_mib)
+        pool_mib = dirtying.set_mib
     converges = left_mib <= stop_mib
     sent_mib += left_mib
     downtime_s = way.switch_s + left_mib / line_mib_s
@@ -147,9 +147,9 @@ def finish_by_postcopy(memory: Memory, way: Way) -> Prediction:
 
 def _margin(dirtying: Dirtying, mib_s: float, wait_s: float, unsent_mib: float) -> float:
     """Return how many times more may be dirtied while the last, shortest pass waits than it can send."""
-    if dirtying.is_idle or dirtying.hot_mib <= unsent_mib:
+    if dirtying.is_idle or dirtying.set_mib <= unsent_mib:
         return math.inf
-    dirtied_mib = dirtying.within_mib(wait_s) * (1 - unsent_mib / dirtying.hot_mib)
+    dirtied_mib = dirtying.within_mib(wait_s) * (1 - unsent_mib / dirtying.set_mib)
     return math.inf if dirtied_mib <= 0 else mib_s * wait_s / dirtied_mib
 
 

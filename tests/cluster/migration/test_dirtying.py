@@ -29,13 +29,25 @@ def test_more_time_dirties_more_up_to_the_hot_set(
     """The curve rises, stays within the memory, and begins at nothing."""
     curve = from_sample(mib_s, over_s, hot_mib, memory_mib)
     assert curve.within_mib(0) == 0
-    assert curve.within_mib(one_s) <= curve.within_mib(one_s + more_s) <= curve.hot_mib <= memory_mib
+    assert curve.within_mib(one_s) <= curve.within_mib(one_s + more_s) <= curve.set_mib <= memory_mib
+
+
+@given(rates, periods, sizes, st.floats(0, 1000))
+def test_without_a_hot_set_the_curve_is_the_straight_line(
+    mib_s: float, over_s: float, memory_mib: float, seconds: float
+) -> None:
+    """Nothing that goes through the same sample and slows down dirties more in a longer time."""
+    line = from_sample(mib_s, over_s, None, memory_mib)
+    assume(mib_s * over_s <= memory_mib)
+    assert line.within_mib(seconds) == pytest.approx(min(memory_mib, mib_s * seconds))
+    if seconds > over_s:
+        assert line.within_mib(seconds) >= from_sample(mib_s, over_s, memory_mib, memory_mib).within_mib(seconds) - 1e-6
 
 
 @given(sizes, st.floats(0.02, 2), st.floats(1, 5), st.floats(2, 20))
 def test_two_periods_show_the_hot_set(hot_mib: float, per_s: float, over_s: float, times: float) -> None:
     """Samples of a curve over two periods give its hot set back, where the longer one shows that there is one."""
-    curve = Dirtying(hot_mib, per_s)
+    curve = Dirtying(hot_mib * per_s, hot_mib, 1e9)
     short, long = ((curve.within_mib(s) / s, s) for s in (over_s, over_s * times))
     found = hot_mib_from(short, long)
     assert hot_mib_from(long, short) == found
