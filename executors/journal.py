@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from cluster.clock import Clock
-from cluster.errors import FencedError
+from cluster.errors import ConflictError, FencedError, StoreUnavailableError
 from cluster.migration.backoff import after_failure, flag_of
 from cluster.plan import Plan, PlanRecord, PlanState, Step, StepRecord, StepState
 from cluster.store.protocol import Lease, Store
@@ -48,6 +48,20 @@ class Journal:
         """Tell whether leadership is held now with this very token. For any thread."""
         lease = self._lease()
         return lease is not None and lease.token == token
+
+    def confirms(self, record: PlanRecord, step: Step, token: int) -> bool:
+        """Ask the store, too, whether the step is begun under this token and leadership is held with it. For any thread.
+
+        By writing the step's record once more: the store compares tokens and state, and changes nothing. A process that
+        stood still together with its clock does not know by itself that another leads.
+        """
+        if not self.holds(token):
+            return False
+        try:
+            self._store.write_step(record.plan.id, step.id, StepState.RUNNING, record.steps[step.id])
+        except (FencedError, ConflictError, StoreUnavailableError):
+            return False
+        return self.holds(token)
 
     def active(self) -> PlanRecord | None:
         """Return the plan that is active or stopping."""

@@ -215,7 +215,7 @@ class PlanRunner:
                 self._migrations.start(step, limit_mib_s(self._settings), self._permit(record, step, token))
             else:
                 self._power_since_s[step.id] = self._clock.monotonic_s()
-                self._start_power(step)
+                self._start_power(step, self._permit(record, step, token))
         except RefusedError as error:
             return self._end(record, step, Seen(StepState.REFUSED, str(error)))
         except StoreUnavailableError:
@@ -231,16 +231,18 @@ class PlanRunner:
         """Return what an executor asks last: whether we still lead as we did, and the step has not ended meanwhile."""
         key = record.plan.id, step.id
         self._to_begin.add(key)
-        return lambda: key in self._to_begin and not self._wish_abort and self._journal.holds(token)
+        return lambda: key in self._to_begin and not self._wish_abort and self._journal.confirms(record, step, token)
 
     def _left_behind(self, step: Step) -> str:
         if isinstance(step, Migrate) and isinstance(self._migrations, LeavesBehind):
             return self._migrations.left_behind(step)
         return ""
 
-    def _start_power(self, step: Sleep | Wake) -> None:
+    def _start_power(self, step: Sleep | Wake, may_begin: MayBegin) -> None:
         if self._power is None:
             raise RefusedError(f"host {step.host}: no power control is configured")
+        if not may_begin():
+            raise StepError(f"host {step.host} was left as it is: it was given up, or another scheduler leads now")
         self._power.start(step)
 
     # -- watching --------------------------------------------------------------------------------------------------
