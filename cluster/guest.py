@@ -59,6 +59,7 @@ class Guest:
 
     `memory_mib` is libvirt's maximum; `overhead_mib` what its QEMU needs beside it. `movable` is false with the reason
     in `why_not`. `cpu_model`, `machine`, `storage`, `networks`: what it needs of a host; `None` or empty: nothing.
+    `needs` are further things by kind, as `migration.compatibility` has them.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Guest:
     machine: str | None = None
     storage: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     movable: bool = True
     why_not: str | None = None
     priority: int = 0

@@ -47,8 +47,9 @@ class Host:
     """A libvirt host at one moment.
 
     Capacities are whole, before `reserved`; `None` means not limited (network, disk, huge pages, local disk) or
-    "reaches everything" (`cpu_models`, `machines`, `storage`, `networks`). `migration_tls`: whether QEMU's certificates
-    for encrypted migrations are there; `None`: not known.
+    "reaches everything" (`cpu_models`, `machines`, `storage`, `networks`). `offers` are further things by kind, as
+    `migration.compatibility` has them; a kind that is not among them is not known. `migration_tls`: whether QEMU's
+    certificates for encrypted migrations are there; `None`: not known.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Host:
     machines: tuple[str, ...] | None = None
     storage: tuple[str, ...] | None = None
     networks: tuple[str, ...] | None = None
+    offers: tuple[str, ...] = ()
     power: PowerModel = PowerModel()
     cordoned: bool = False
     failing: bool = False

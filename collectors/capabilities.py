@@ -6,6 +6,8 @@ import hashlib
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
+from cluster.migration.compatibility import CPU_FEATURE, CPUS, FIRMWARE, NUMA_NODES, TPM, need
+
 PASSTHROUGH = "host-passthrough"
 
 
@@ -15,6 +17,7 @@ class HostAbilities:
 
     `machines`: machine types, aliases included. `cpu_models`: named models usable under `virt_type`, and this host's
     own CPU as `host-passthrough:MODEL/DIGEST`, equal only between hosts with the same model, vendor and features.
+    `offers` are those of `cluster.migration.compatibility`.
     `None`: the host does not say.
     """
 
@@ -24,6 +27,7 @@ class HostAbilities:
     cpu_models: tuple[str, ...] | None = None
     own_cpu: str | None = None
     hugepages_mib: int | None = None
+    offers: tuple[str, ...] = ()
 
     def cpu_need(self, virt_type: str, mode: str, model: str | None) -> str | None:
         """Return what a guest of this host needs of another's `cpu_models`; `None`: nothing that can be checked.
@@ -52,6 +56,7 @@ def read_capabilities(text: str) -> HostAbilities:
         machines=tuple(sorted(machines)) or None,
         own_cpu=_own_cpu(root.find("./host/cpu")),
         hugepages_mib=_hugepages_mib(root),
+        offers=_numbered(root),
     )
 
 
@@ -60,6 +65,43 @@ def read_cpu_models(text: str) -> tuple[str, ...] | None:
     models = ET.fromstring(text).iterfind("./cpu/mode[@name='custom']/model")
     usable = sorted({model.text for model in models if model.text and model.get("usable") != "no"})
     return tuple(usable) or None
+
+
+def read_host_model(text: str) -> str | None:
+    """Return the CPU that a guest may have here at most, as XML for libvirt to expand; `None` when it is not named."""
+    mode = ET.fromstring(text).find("./cpu/mode[@name='host-model']")
+    model = None if mode is None or mode.get("supported") != "yes" else mode.findtext("./model")
+    if mode is None or not model:
+        return None
+    cpu = ET.Element("cpu", mode="custom", match="exact")
+    ET.SubElement(cpu, "model").text = model
+    cpu.extend(mode.iterfind("./feature"))
+    return ET.tostring(cpu, encoding="unicode")
+
+
+def read_offers(text: str, expanded_cpu: str | None) -> tuple[str, ...]:
+    """Return CPU features, firmware and kinds of TPM, sorted.
+
+    `text` are domain capabilities, `expanded_cpu` the CPU of `read_host_model` with every feature named.
+    """
+    root = ET.fromstring(text)
+    offers = {need(FIRMWARE, value.text) for value in root.iterfind("./os/loader/value") if value.text}
+    models = root.iterfind("./devices/tpm/enum[@name='backendModel']/value")
+    offers |= {need(TPM, value.text) for value in models if value.text}
+    if expanded_cpu is not None:
+        features = ET.fromstring(expanded_cpu).iterfind("./feature")
+        offers |= {need(CPU_FEATURE, one.get("name", "")) for one in features if one.get("policy") == "require"}
+    return tuple(sorted(offers))
+
+
+def _numbered(root: ET.Element) -> tuple[str, ...]:
+    """How far the host's CPUs and NUMA nodes are numbered."""
+    cells = root.findall("./host/topology/cells/cell")
+    ids = [int(cpu.get("id", "-1")) for cell in cells for cpu in cell.iterfind("./cpus/cpu")]
+    offers = [need(CPUS, max(ids) + 1)] if ids else []
+    if cells:
+        offers.append(need(NUMA_NODES, max(int(cell.get("id", "0")) for cell in cells) + 1))
+    return tuple(offers)
 
 
 def _own_cpu(cpu: ET.Element | None) -> str | None:

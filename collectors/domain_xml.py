@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from collectors.disks import Disk, SharedStorage, read_disks
 from collectors.metadata import GuestMetadata, owner_of, read_metadata
 from collectors.movability import Definition, why_not_by_xml
+from collectors.needs import read_needs
 
 MIB = 1024 * 1024
 _UNITS = {
@@ -34,7 +35,7 @@ class DomainFacts:
     """What a domain's XML says.
 
     `virt_type` is `kvm`, `qemu` (emulated), ...; `cpu_mode` libvirt's mode, `cpu_model` its named model, if any;
-    `why_not` the reasons against a live migration that the XML shows.
+    `why_not` the reasons against a live migration that the XML shows; `needs` those of a host.
     """
 
     uuid: str
@@ -50,6 +51,7 @@ class DomainFacts:
     hugepages_mib: int
     metadata: GuestMetadata
     why_not: tuple[str, ...]
+    needs: tuple[str, ...] = ()
 
     @property
     def storage(self) -> tuple[str, ...]:
@@ -90,6 +92,7 @@ def read_domain(text: str, shared: SharedStorage) -> DomainFacts:
         hugepages_mib=memory_mib if root.find("./memoryBacking/hugepages") is not None else 0,
         metadata=metadata,
         why_not=why_not_by_xml(Definition(root, disks, owner_of(root), metadata.ignore)),
+        needs=read_needs(root),
     )
 
 

@@ -14,6 +14,7 @@ from cluster.connections.libvirt_connection import DeadlineError, LibvirtConnect
 from cluster.errors import HostUnreachableError
 from cluster.guest import Guest, Usage
 from cluster.host import Host
+from cluster.migration.compatibility import unmet
 from cluster.report import HostUsage, Observation
 from collectors import libvirt_reading as reading
 from collectors.definitions import Definitions
@@ -49,6 +50,7 @@ class LocalSources:
     owners: Callable[[], Mapping[str, str]] = dict
     networks: Callable[[], tuple[str, ...] | None] = lambda: None
     kill_switch: Callable[[], bool] = bool
+    migration_tls: Callable[[], bool | None] = lambda: None
     signs_of_failing: Callable[[], tuple[str, ...]] = tuple
 
 
@@ -250,6 +252,8 @@ class LibvirtCollector:
             machine=facts.machine,
             storage=facts.storage,
             networks=facts.networks,
+            # What its own host seems to lack, and runs it all the same, cannot be told of other hosts either.
+            needs=tuple(sorted({*facts.needs} - {*unmet(facts.needs, host.abilities.offers)})),
             movable=not why_not,
             why_not="; ".join(why_not) or None,
             priority=facts.metadata.priority,
@@ -306,6 +310,10 @@ class LibvirtCollector:
             machines=abilities.machines,
             storage=options.storage,
             networks=networks,
+            libvirt_version=host.libvirt_version,
+            qemu_version=host.qemu_version,
+            migration_tls=None if self._local is None else self._local.migration_tls(),
+            offers=abilities.offers,
         )
 
     def _usage(self, guests: list[Guest], host: ReadHost, at_s: float) -> HostUsage:

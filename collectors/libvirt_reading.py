@@ -20,7 +20,8 @@ from cluster.connections.libvirt_connection import (
     OPERATION_INVALID,
     OPERATION_UNSUPPORTED,
 )
-from collectors.capabilities import HostAbilities, read_capabilities, read_cpu_models
+from cluster.migration.ways import show_version
+from collectors.capabilities import HostAbilities, read_capabilities, read_cpu_models, read_host_model, read_offers
 from collectors.disks import Pool, read_pool
 from collectors.movability import PAUSED, PAUSED_MIGRATION, PAUSED_POSTCOPY
 
@@ -95,6 +96,8 @@ class ReadHost:
     abilities: HostAbilities = field(default_factory=HostAbilities)
     networks: tuple[str, ...] | None = None
     pools: Mapping[str, Pool] = field(default_factory=dict)
+    libvirt_version: str | None = None
+    qemu_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,9 @@ def read_host(connection: libvirt.virConnect) -> ReadHost:
     abilities = HostAbilities() if text is None else read_capabilities(text)
     text = _supported(lambda: connection.getDomainCapabilities(None, abilities.arch or None, None, None))
     if text is not None:
-        abilities = replace(abilities, cpu_models=_with_own(read_cpu_models(text), abilities.own_cpu))
+        offers = read_offers(text, _expanded_cpu(connection, abilities, text))
+        models = _with_own(read_cpu_models(text), abilities.own_cpu)
+        abilities = replace(abilities, cpu_models=models, offers=(*abilities.offers, *offers))
     pools = _supported(lambda: _pools(connection)) or ()
     return ReadHost(
         cpus=int(info[2]),
@@ -185,6 +190,8 @@ def read_host(connection: libvirt.virConnect) -> ReadHost:
         abilities=abilities,
         networks=_supported(lambda: _networks(connection)),
         pools={pool.name: pool for pool in pools},
+        libvirt_version=_version(_supported(connection.getLibVersion)),
+        qemu_version=_version(_supported(connection.getVersion)),
     )
 
 
@@ -208,6 +215,10 @@ def start_dirty_rate(connection: libvirt.virConnect, uuid: str, seconds: int) ->
     except _libvirt_error():
         return False
     return True
+
+
+def _version(number: int | None) -> str | None:
+    return None if not number else show_version(int(number))
 
 
 def _libvirt_error() -> type[libvirt.libvirtError]:
@@ -303,6 +314,21 @@ def _networks(connection: libvirt.virConnect) -> tuple[str, ...]:
         if not device.name().startswith(("net_vnet", "net_lo_")):
             names.add(ET.fromstring(device.XMLDesc(0)).findtext("./capability/interface") or "")
     return tuple(sorted(names - {""}))
+
+
+def _expanded_cpu(connection: libvirt.virConnect, abilities: HostAbilities, text: str) -> str | None:
+    """Let libvirt name every feature of the CPU that a guest may have here at most; `None` where it will not."""
+    import libvirt
+
+    if (cpu := read_host_model(text)) is None:
+        return None
+    place = (None, abilities.arch or None, None, abilities.virt_type or None)
+    expand = libvirt.VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES
+    try:
+        return str(connection.baselineHypervisorCPU(*place, [cpu], expand))
+    except _libvirt_error():
+        # Drivers refuse it in many ways; a host is not to be lost for that.
+        return None
 
 
 def _with_own(models: tuple[str, ...] | None, own: str | None) -> tuple[str, ...] | None:

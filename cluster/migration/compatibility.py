@@ -5,8 +5,28 @@ A move that cannot work is never proposed; the same check runs again at the step
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from cluster.guest import Guest
 from cluster.host import Host
+
+CPU_FEATURE, FIRMWARE, TPM, CPUS, NUMA_NODES = "cpu_feature", "firmware", "tpm", "cpus", "numa_nodes"
+"""Kinds of `needs` and `offers`, written "KIND:WHAT"."""
+COUNTED = (CPUS, NUMA_NODES)
+"""Of these WHAT is a number: one more than the highest that the host has, or that the guest is pinned to."""
+
+_LACKS: Mapping[str, str] = {
+    CPU_FEATURE: "has no CPU feature {}",
+    FIRMWARE: "has no firmware {}",
+    TPM: "has no TPM of kind {}",
+    CPUS: "has no CPU {}, to which the guest is pinned",
+    NUMA_NODES: "has no NUMA node {}, to which the guest is pinned",
+}
+
+
+def need(kind: str, what: str | int) -> str:
+    """Return a need or an offer as it stands in `needs` and `offers`."""
+    return f"{kind}:{what}"
 
 
 def why_cannot_run(guest: Guest, host: Host) -> str | None:
@@ -19,4 +39,26 @@ def why_cannot_run(guest: Guest, host: Host) -> str | None:
         return f"host {host.id} does not reach storage {missing[0]}"
     if host.networks is not None and (missing := sorted(set(guest.networks) - set(host.networks))):
         return f"host {host.id} does not reach network {missing[0]}"
+    if guest.needs and host.offers and (lacking := unmet(guest.needs, host.offers)):
+        kind, _, what = lacking[0].partition(":")
+        last = str(int(what) - 1) if kind in COUNTED and what.isdigit() else what
+        return f"host {host.id} {_LACKS.get(kind, 'does not offer ' + kind + ' {}').format(last)}"
     return None
+
+
+def unmet(needs: Iterable[str], offers: Iterable[str]) -> tuple[str, ...]:
+    """Return the needs that a host does not meet, sorted. Of a kind that no offer is of, the host says nothing."""
+    offered: dict[str, set[str]] = {}
+    for offer in offers:
+        kind, _, what = offer.partition(":")
+        offered.setdefault(kind, set()).add(what)
+    return tuple(one for one in sorted(needs) if not _is_met(one, offered))
+
+
+def _is_met(one: str, offered: Mapping[str, set[str]]) -> bool:
+    kind, _, what = one.partition(":")
+    if kind not in offered:
+        return True
+    if kind in COUNTED and what.isdigit():
+        return int(what) <= max((int(most) for most in offered[kind] if most.isdigit()), default=0)
+    return what in offered[kind]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collectors.capabilities import HostAbilities, read_capabilities, read_cpu_models
+from collectors.capabilities import (
+    HostAbilities,
+    read_capabilities,
+    read_cpu_models,
+    read_host_model,
+    read_offers,
+)
 
 CAPABILITIES = """\
 <capabilities>
@@ -10,7 +16,8 @@ CAPABILITIES = """\
     <cpu><arch>x86_64</arch><model>Skylake-Server</model><vendor>Intel</vendor>
       <feature name='pku'/><feature name='avx512f'/></cpu>
     <topology><cells num='2'>
-      <cell id='0'><pages unit='KiB' size='4'>1000000</pages><pages unit='KiB' size='2048'>512</pages></cell>
+      <cell id='0'><pages unit='KiB' size='4'>1000000</pages><pages unit='KiB' size='2048'>512</pages>
+        <cpus num='2'><cpu id='0'/><cpu id='4'/></cpus></cell>
       <cell id='1'><pages unit='KiB' size='4'>1000000</pages><pages unit='KiB' size='1048576'>2</pages></cell>
     </cells></topology>
   </host>
@@ -21,8 +28,11 @@ CAPABILITIES = """\
 </capabilities>"""
 
 DOMAIN_CAPABILITIES = """\
-<domainCapabilities><cpu>
-  <mode name='host-model' supported='yes'><model>Skylake-Server</model></mode>
+<domainCapabilities>
+  <os><loader><value>/usr/share/OVMF/OVMF_CODE.fd</value><enum name='type'><value>rom</value></enum></loader></os>
+  <devices><tpm supported='yes'><enum name='backendModel'><value>emulator</value></enum></tpm></devices><cpu>
+  <mode name='host-model' supported='yes'><model fallback='forbid'>Skylake-Server</model><vendor>Intel</vendor>
+    <feature policy='require' name='vmx'/></mode>
   <mode name='custom' supported='yes'>
     <model usable='yes' vendor='Intel'>Haswell</model><model usable='no'>EPYC</model><model>qemu64</model>
   </mode></cpu></domainCapabilities>"""
@@ -60,3 +70,22 @@ def test_what_a_guest_needs() -> None:
     assert host.cpu_need("kvm", "host-passthrough", None) == "host-passthrough:m/1"
     assert host.cpu_need("qemu", "custom", "Haswell") is None
     assert host.cpu_need("kvm", "", None) is None
+
+
+def test_what_a_host_offers_beyond_models() -> None:
+    """CPUs and NUMA nodes by their highest number; firmware, TPMs and every CPU feature that libvirt names."""
+    assert read_capabilities(CAPABILITIES).offers == ("cpus:5", "numa_nodes:2")
+    assert read_host_model(DOMAIN_CAPABILITIES) == (
+        '<cpu mode="custom" match="exact"><model>Skylake-Server</model><feature policy="require" name="vmx" /></cpu>'
+    )
+    expanded = "<cpu><feature policy='require' name='vmx'/><feature policy='disable' name='hle'/></cpu>"
+    offers = ("firmware:/usr/share/OVMF/OVMF_CODE.fd", "tpm:emulator")
+    assert read_offers(DOMAIN_CAPABILITIES, None) == offers
+    assert read_offers(DOMAIN_CAPABILITIES, expanded) == ("cpu_feature:vmx", *offers)
+
+
+def test_a_host_that_names_no_model_offers_none_to_expand() -> None:
+    """Unsupported or left out: nothing is asked of libvirt."""
+    unsupported = DOMAIN_CAPABILITIES.replace("name='host-model' supported='yes'", "name='host-model' supported='no'")
+    assert read_host_model(unsupported) is None
+    assert read_host_model("<domainCapabilities/>") is None
