@@ -19,6 +19,7 @@ from collectors.ownership import cluster_owned
 from collectors.protocol import Collector
 from collectors.recorded import recorded_collectors
 from collectors.reporter import Reporter
+from collectors.tls import migration_tls
 
 DEFAULT_URI = "qemu:///system"
 
@@ -68,6 +69,7 @@ def _local(settings: Settings, clock: Clock) -> LocalSources:
         owners=cluster_owned,
         networks=system.network_devices,
         kill_switch=kill_switch.exists,
+        migration_tls=migration_tls,
         signs_of_failing=HealthCollector(clock).signs,
     )
 
