@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from cluster.errors import InputError
 from cluster.formats.plan_file import read_plan
+from cluster.migration.learned import MoveFact
 from cluster.plan import JournalEntry, Plan, PlanRecord, PlanState, StepRecord, StepState
 from cluster.store.protocol import Command
 
@@ -110,6 +112,20 @@ def read_command(text: str) -> Command:
         return Command(value["id"], value["verb"], value["argument"], value["by"], at)
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableError(f"a command: {error!r}") from error
+
+
+def write_fact(fact: MoveFact) -> str:
+    """Return what a migration took as text."""
+    return _text({**asdict(fact), "at": moment(fact.at)})
+
+
+def read_fact(text: str) -> MoveFact:
+    """Return what a migration took from its text."""
+    value = _object(text)
+    try:
+        return MoveFact(**{**value, "at": datetime.fromisoformat(value["at"])})
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableError(f"what a migration took: {error!r}") from error
 
 
 def write_mark(plan: str, step: str, sentence: str) -> str:

@@ -13,11 +13,12 @@ from datetime import datetime
 
 from cluster.clock import Clock
 from cluster.history import Metric, UsageRing, with_sample
+from cluster.migration.learned import MoveFact
 from cluster.plan import JournalEntry, Migrate, Plan, PlanRecord, PlanState, StepRecord, StepState
 from cluster.rates import Permit
 from cluster.report import Report
 from cluster.store import refusals
-from cluster.store.bounds import COMMAND_SEEN_S, JOURNAL_KEPT, PLANS_KEPT
+from cluster.store.bounds import COMMAND_SEEN_S, JOURNAL_KEPT, MOVES_KEPT, PLANS_KEPT
 from cluster.store.permits import PermitBook
 from cluster.store.protocol import Command, Lease, Sample
 
@@ -47,7 +48,13 @@ class _Mark:
 class MemoryStore:
     """`Store` in memory. Times to live run on the clock's monotonic seconds."""
 
-    def __init__(self, clock: Clock, journal_kept: int = JOURNAL_KEPT, plans_kept: int = PLANS_KEPT) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        journal_kept: int = JOURNAL_KEPT,
+        plans_kept: int = PLANS_KEPT,
+        moves_kept: int = MOVES_KEPT,
+    ) -> None:
         self._clock = clock
         self._lock = threading.RLock()
         self._reports: dict[str, tuple[Report, float]] = {}
@@ -60,6 +67,7 @@ class MemoryStore:
         self._last_moves: dict[str, datetime] = {}
         self._unresolved: dict[str, _Mark] = {}
         self._permits = PermitBook()
+        self._facts: deque[MoveFact] = deque(maxlen=moves_kept)
         self._flags: dict[str, str] = {}
         self._commands: list[Command] = []
         self._commands_seen: dict[str, float] = {}
@@ -188,6 +196,14 @@ class MemoryStore:
     def journal(self, most: int) -> tuple[JournalEntry, ...]:
         with self._lock:
             return tuple(self._journal)[-most:] if most > 0 else ()
+
+    def record_move(self, fact: MoveFact) -> None:
+        with self._lock:
+            self._facts.append(fact)
+
+    def moves(self) -> tuple[MoveFact, ...]:
+        with self._lock:
+            return tuple(self._facts)
 
     def last_moves(self) -> Mapping[str, datetime]:
         with self._lock:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from cluster.history import Metric, UsageRing
+from cluster.migration.learned import MoveFact
 from cluster.plan import JournalEntry, Plan, PlanRecord, PlanState, StepRecord, StepState
 from cluster.rates import Permit
 from cluster.report import Report
@@ -119,6 +120,15 @@ class Store(Protocol):
 
     def journal(self, most: int) -> tuple[JournalEntry, ...]:
         """Return the latest journal entries, oldest first."""
+
+    def record_move(self, fact: MoveFact) -> None:
+        """Keep what a finished migration took; the latest `MOVES_KEPT` are held. The same one again may be held twice.
+
+        Nothing is lost but knowledge when a fact is: it needs no token.
+        """
+
+    def moves(self) -> tuple[MoveFact, ...]:
+        """Return what migrations took, oldest first; without those that this version cannot read."""
 
     def last_moves(self) -> Mapping[str, datetime]:
         """Return when each guest was last moved by us."""

@@ -19,11 +19,12 @@ from cluster.errors import InputError, StoreUnavailableError, TrimtabError
 from cluster.formats.plan_file import write_plan
 from cluster.formats.report_file import report_from_json_text, report_to_json_text
 from cluster.history import SLOT_S, SLOTS, Metric, UsageRing, slot_of
+from cluster.migration.learned import MoveFact
 from cluster.plan import JournalEntry, Migrate, Plan, PlanRecord, PlanState, StepRecord, StepState
 from cluster.rates import Permit
 from cluster.report import Report
 from cluster.store import codec, refusals
-from cluster.store.bounds import COMMAND_SEEN_S, JOURNAL_KEPT, PLANS_KEPT
+from cluster.store.bounds import COMMAND_SEEN_S, JOURNAL_KEPT, MOVES_KEPT, PLANS_KEPT
 from cluster.store.protocol import Command, Lease, Sample
 from cluster.store.server import ROOT, RedisServer
 
@@ -37,10 +38,17 @@ _SAMPLES_AT_ONCE = 500  # others wait for a script: some milliseconds
 class RedisStore:
     """`Store` on a Redis server."""
 
-    def __init__(self, server: RedisServer, journal_kept: int = JOURNAL_KEPT, plans_kept: int = PLANS_KEPT) -> None:
+    def __init__(
+        self,
+        server: RedisServer,
+        journal_kept: int = JOURNAL_KEPT,
+        plans_kept: int = PLANS_KEPT,
+        moves_kept: int = MOVES_KEPT,
+    ) -> None:
         self._server = server
         self._journal_kept = journal_kept
         self._plans_kept = plans_kept
+        self._moves_kept = moves_kept
         # Reading strictly costs more than anything else here, and most reports are read many times.
         self._read: dict[str, tuple[str, Report | None]] = {}
         self._unanswered: list[str] = []
@@ -163,6 +171,14 @@ class RedisStore:
         with self._reading():
             return tuple(codec.read_entry(_str(line)) for line in lines)
 
+    def record_move(self, fact: MoveFact) -> None:
+        self._server.run("record_move", codec.write_fact(fact), self._moves_kept, again=True)
+
+    def moves(self) -> tuple[MoveFact, ...]:
+        lines = self._server.call("LRANGE", f"{ROOT}moves", 0, -1)
+        facts = (_fact(_str(line)) for line in lines)
+        return tuple(fact for fact in facts if fact is not None)
+
     def last_moves(self) -> Mapping[str, datetime]:
         with self._reading():
             return {guest: datetime.fromisoformat(at) for guest, at in self._hash("last-moves").items()}
@@ -272,6 +288,14 @@ def _report(host: str, text: str) -> Report | None:
         return report_from_json_text(text, f"report of host {host}")
     except InputError as error:
         _log.warning("%s; run the same version of Trimtab there", error)
+        return None
+
+
+def _fact(text: str) -> MoveFact | None:
+    """Read what a migration took. `None`: another version wrote it; to plan without it beats not to plan."""
+    try:
+        return codec.read_fact(text)
+    except codec.UnreadableError:
         return None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cluster.migration.learned import MoveFact
 from cluster.plan import PlanState, StepState
 from cluster.store.memory import MemoryStore
 from cluster.store.protocol import Store
@@ -18,15 +19,15 @@ from tests.cluster.store.redis_process import RedisProcess
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
 def small(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """Each back end, keeping four journal entries and two plans."""
+    """Each back end, keeping four journal entries, two plans and the figures of three migrations."""
     if request.param == "memory":
-        yield MemoryStore(ManualClock(), journal_kept=4, plans_kept=2)
+        yield MemoryStore(ManualClock(), journal_kept=4, plans_kept=2, moves_kept=3)
         return
     process = request.getfixturevalue("redis_process")
     assert isinstance(process, RedisProcess)
     server = RedisServer("tests", 5.0, {"unix_socket_path": str(process.socket)})
     server.call("FLUSHALL")
-    store = RedisStore(server, journal_kept=4, plans_kept=2)
+    store = RedisStore(server, journal_kept=4, plans_kept=2, moves_kept=3)
     yield store
     store.close()
 
@@ -59,3 +60,10 @@ def test_the_oldest_journal_entries_fall_out(small: Store) -> None:
     for number in range(7):
         small.open_plan(plan(f"p{number}"), PlanState.WAITING, token, at(number))
     assert [entry.plan for entry in small.journal(99)] == ["p3", "p4", "p5", "p6"]
+
+
+def test_the_oldest_figures_of_migrations_fall_out(small: Store) -> None:
+    """Learning needs the latest few, not all there ever were."""
+    for number in range(7):
+        small.record_move(MoveFact("p", f"s{number}", "g", "a", "b", START, 100, 2.5, 120, 3.25, alone=True))
+    assert [fact.step for fact in small.moves()] == ["s4", "s5", "s6"]

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from cluster.errors import ConflictError, FencedError, RateLimitError
 from cluster.history import RING_BYTES, SLOT_S, SLOTS, Metric, with_sample
+from cluster.migration.learned import MoveFact
 from cluster.plan import PlanState, StepRecord, StepState
 from cluster.rates import Permit
 from cluster.store.memory import MemoryStore
@@ -81,6 +82,12 @@ class SideBySide(RuleBasedStateMachine):
         self.client.set(f"{ROOT}token", LAST_TOKEN)
         self.both = Both(memory, self.redis)
         self.token = LAST_TOKEN
+
+    @rule(guest=GUESTS, moment=MOMENTS, seconds=st.floats(0, 1e6))
+    def record_move(self, guest: str, moment: datetime, seconds: float) -> None:
+        fact = MoveFact("p1", "s1", guest, "a", "b", moment, 100, 2.5, 120, seconds, alone=True, mib_ratio=1.25)
+        self.both.ask(lambda store: store.record_move(fact))
+        self.both.ask(lambda store: store.moves())
 
     def teardown(self) -> None:
         if hasattr(self, "redis"):
