@@ -24,6 +24,7 @@ VERBS = (
     Verb("status", "hosts, guests, the running plan and alarms, now"),
     Verb("plan", "what would be moved in which order, and why; touches nothing"),
     Verb("check", "rules and limits that are broken now"),
+    Verb("explain", "where a guest can go and why not elsewhere; who can leave a host; a plan's steps"),
     Verb("approve", "let a waiting plan be carried out"),
     Verb("reject", "drop a waiting plan"),
     Verb("apply", "carry out a saved plan"),

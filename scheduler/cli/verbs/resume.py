@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 
 from cluster.errors import RefusedError
+from cluster.migration.backoff import PREFIX, flag_of
 from cluster.store.protocol import Store
 from scheduler.cli.context import Context
 from scheduler.cli.live import open_store_now, who
 from scheduler.cli.verbs.pause import FLAG
 
 DESCRIPTION = (
-    "Undo 'trimtab pause'. With --guest: you have looked where an unresolved guest runs, and it may be touched again."
+    "Undo 'trimtab pause'. With --guest: you have looked where an unresolved guest runs, and it may be touched again; "
+    "or a guest that did not converge may be tried again at once."
 )
 EXAMPLES = """\
   trimtab resume
@@ -21,7 +23,7 @@ EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("--guest", metavar="G", help="id or name of an unresolved guest that you have looked after")
+    parser.add_argument("--guest", metavar="G", help="id or name of an unresolved or resting guest")
 
 
 def run(args: argparse.Namespace, context: Context) -> int:
@@ -30,6 +32,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
         if args.guest is not None:
             guest = _find(store, args.guest)
             store.resolve(guest, who(), context.clock.now())
+            store.set_flag(flag_of(guest), None)
             context.result(f"guest {args.guest} may be touched again", {"guest": guest, "resolved": True})
             return 0
         by = store.flags().get(FLAG)
@@ -43,12 +46,13 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 
 def _find(store: Store, name: str) -> str:
-    marked = store.unresolved()
+    resting = {flag.removeprefix(PREFIX) for flag in store.flags() if flag.startswith(PREFIX)}
+    marked = {*store.unresolved(), *resting}
     if name in marked:
         return name
     for report in store.reports():
         for guest in report.observation.guests:
             if guest.name == name and guest.id in marked:
                 return guest.id
-    named = ", ".join(marked) or "none is"
-    raise RefusedError(f"guest {name} is not unresolved (unresolved: {named})")
+    named = ", ".join(sorted(store.unresolved())) or "none is"
+    raise RefusedError(f"guest {name} is not unresolved (unresolved: {named}), nor left out of plans")
