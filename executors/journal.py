@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from cluster.clock import Clock
 from cluster.errors import ConflictError, FencedError, StoreUnavailableError
 from cluster.migration.backoff import after_failure, flag_of
 from cluster.plan import Plan, PlanRecord, PlanState, Step, StepRecord, StepState
+from cluster.rates import Permit
 from cluster.store.protocol import Lease, Store
 
 LOOK_BACK = 500
@@ -71,6 +72,10 @@ class Journal:
         """Return the guests that nothing may touch."""
         return self._store.unresolved()
 
+    def permits_taken(self) -> Mapping[str, int]:
+        """Return how many permits of rate limits count now, by key."""
+        return self._store.permits_taken()
+
     def open(self, plan: Plan) -> None:
         """Make a plan the active one: a new one is written down, one that waited for approval moves on."""
         known = self._store.plan(plan.id)
@@ -110,10 +115,13 @@ class Journal:
         elif known is not None:
             self._store.set_flag(flag, None)
 
-    def begin(self, record: PlanRecord, step: Step, detail: str) -> StepRecord:
-        """Write down that a step is about to be started. Whoever returns from this may start it, once."""
+    def begin(self, record: PlanRecord, step: Step, detail: str, permits: Sequence[Permit] = ()) -> StepRecord:
+        """Write down that a step is about to be started, taking its permits. Whoever returns may start it, once.
+
+        `RateLimitError`, nothing being written: somebody has taken the last permit meanwhile.
+        """
         new = StepRecord(StepState.RUNNING, self._clock.now(), self.token(), detail)
-        self._store.write_step(record.plan.id, step.id, StepState.WAITING, new)
+        self._store.write_step(record.plan.id, step.id, StepState.WAITING, new, permits)
         return new
 
     def progress(self, record: PlanRecord, step: Step, ratio: float, mib: int, downtime_ms: int | None) -> StepRecord:

@@ -7,7 +7,7 @@ a step found `running` is watched, never started again. The first surprise ends 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from cluster.clock import Clock
@@ -15,18 +15,24 @@ from cluster.config.settings import MigrationSettings
 from cluster.errors import (
     ConflictError,
     FencedError,
+    RateLimitError,
     RefusedError,
     StepError,
     StoreUnavailableError,
     UnreachableError,
 )
+from cluster.migration.links import Links
 from cluster.plan import Migrate, Plan, PlanRecord, PlanState, Sleep, Step, StepRecord, StepState, Wake
 from cluster.store.protocol import Lease, Store
+from executors.admission import Admission
+from executors.bandwidth import Bandwidth
 from executors.events import Event, EventKind
 from executors.journal import Journal
 from executors.ladder import Means, Rung
+from executors.power_watch import PowerWatch
 from executors.protocol import LeavesBehind, MayBegin, MigrationExecutor, PowerExecutor, Progress
-from executors.slots import limit_mib_s, why_no_slot
+from executors.slots import limit_mib_s
+from executors.terms import TermsOf, no_terms
 from executors.watch import MigrationWatch, OnLook, Seen
 
 LastLook = Callable[[Plan, Migrate | Sleep | Wake], str | None]
@@ -39,6 +45,7 @@ class PlanRunner:
     started now (kill switch, pause, blackout); `lease` is the leadership held by this process's own clock;
     `why_not_adopt` says why a plan that another process began is only finished, not gone on with; `on_look` is told
     what each look at a guest's hosts saw.
+    `terms` are a migration's permits and allowed downtime, `links` what running migrations share.
     An unclear outcome is looked at again for `settle_s` before it is `unresolved`, a bad one for `confirm_s`.
     """
 
@@ -55,19 +62,21 @@ class PlanRunner:
         *,
         why_not_adopt: Callable[[], str | None] = lambda: None,
         on_look: OnLook = lambda _step, _sighting: None,
+        terms: TermsOf = no_terms,
+        links: Callable[[], Links] = lambda: Links({}),
         settle_s: float = 60.0,
         confirm_s: float = 3.0,
     ) -> None:
         self._journal = Journal(store, clock, lease)
         self._migrations = migrations
-        self._power = power
+        self._power = PowerWatch(power, clock, settings.timeout_s)
         self._clock = clock
-        self._settings = settings
         self._last_look = last_look
         self._may_act = may_act
         self._why_not_adopt = why_not_adopt
+        share = Bandwidth(migrations, links, clock, limit_mib_s(settings), settings.least_mib_s)
+        self._admission = Admission(self._journal, share, settings, terms, clock)
         self._watch = MigrationWatch(migrations, clock, settings.timeout_s, settle_s, confirm_s, on_look)
-        self._power_since_s: dict[str, float] = {}
         self._seen: tuple[str, int] | None = None
         self._began = ""
         self._to_begin: set[tuple[str, str]] = set()
@@ -113,6 +122,11 @@ class PlanRunner:
         self.stop_starting(why)
         self._wish_abort = why
 
+    @property
+    def waits(self) -> Mapping[str, str]:
+        """Why steps of the active plan wait for more than their turn or a slot, by step id."""
+        return dict(self._admission.waits)
+
     def tick(self) -> tuple[Event, ...]:
         """Do one pass: watch what runs, settle what ended, start what may start. Return what is worth telling.
 
@@ -145,6 +159,7 @@ class PlanRunner:
         record = self._stop(record, self._wish_stop)
         for step in _in_state(record, StepState.RUNNING):
             record = _with(record, step, self._observe(record, step))
+        self._admission.enter(record)
         record = self._stop_at_surprise(record)
         if record.state is PlanState.ACTIVE:
             record = self._start_ready(record)
@@ -185,19 +200,31 @@ class PlanRunner:
                 return record  # asked for while this pass was busy; the next one writes it down
             if not _ready(record, step):
                 continue
-            running = (s for s in _in_state(record, StepState.RUNNING) if isinstance(s, Migrate))
-            if isinstance(step, Migrate) and why_no_slot(step, running, self._settings) is not None:
+            if isinstance(step, Migrate) and not self._admission.has_slot(record, step):
                 continue
             if (why := self._may_act()) is not None:
                 self._hold(record.plan.id, why)
                 return record
             self._held = ""
-            record = _with(record, step, self._start(record, step))
+            if isinstance(step, Migrate) and self._has_to_wait(record, step):
+                continue
+            started = self._start(record, step)
+            if started is None:
+                continue
+            record = _with(record, step, started)
             if record.step_state(step.id).is_final:
                 return record
         return record
 
-    def _start(self, record: PlanRecord, step: Step) -> StepRecord:
+    def _has_to_wait(self, record: PlanRecord, step: Migrate) -> bool:
+        before = self._admission.waits.get(step.id)
+        why = self._admission.why_wait(record, step)
+        if why is not None and why != before:
+            self._tell(EventKind.HELD, record, why, step=step, state=StepState.WAITING)
+        return why is not None
+
+    def _start(self, record: PlanRecord, step: Step) -> StepRecord | None:
+        """Start a step and return its record; `None`: it has to wait after all, nothing was written."""
         why = self._watch.why_not_startable(step) if isinstance(step, Migrate) else None
         if why is None and isinstance(step, Migrate) and (alarm := self._journal.unresolved().get(step.guest)):
             why = f"the guest waits for an operator: {alarm}"
@@ -206,18 +233,24 @@ class PlanRunner:
             return self._end(record, step, Seen(StepState.REFUSED, why))
         try:
             left_behind = self._left_behind(step)
-            written = self._journal.begin(record, step, left_behind)
+            limit = self._admission.make_room(record, step) if isinstance(step, Migrate) else 0
+            if limit is None:
+                return None
+            permits = self._admission.terms(record, step).permits if isinstance(step, Migrate) else ()
+            written = self._journal.begin(record, step, left_behind, permits)
             # Writing may have taken longer than the lease lasts: whoever leads now settles the step from its line.
             token = self._journal.token()
             record = _with(record, step, written)
             if isinstance(step, Migrate):
                 self._watch.begin(step)
-                self._migrations.start(step, limit_mib_s(self._settings), self._permit(record, step, token))
+                self._migrations.start(step, limit, self._permit(record, step, token))
             else:
-                self._power_since_s[step.id] = self._clock.monotonic_s()
-                self._start_power(step, self._permit(record, step, token))
+                self._power.start(step, self._permit(record, step, token))
         except RefusedError as error:
             return self._end(record, step, Seen(StepState.REFUSED, str(error)))
+        except RateLimitError as error:
+            self._admission.note(step, str(error))
+            return None
         except StoreUnavailableError:
             raise
         except (UnreachableError, StepError) as error:
@@ -238,13 +271,6 @@ class PlanRunner:
             return self._migrations.left_behind(step)
         return ""
 
-    def _start_power(self, step: Sleep | Wake, may_begin: MayBegin) -> None:
-        if self._power is None:
-            raise RefusedError(f"host {step.host}: no power control is configured")
-        if not may_begin():
-            raise StepError(f"host {step.host} was left as it is: it was given up, or another scheduler leads now")
-        self._power.start(step)
-
     # -- watching --------------------------------------------------------------------------------------------------
     def _observe(self, record: PlanRecord, step: Step) -> StepRecord:
         before = record.steps[step.id]
@@ -252,7 +278,7 @@ class PlanRunner:
             means = self._means(record, step)
             seen = self._watch.look(step, before, self._clock.now(), self._wish_abort, means)
         else:
-            seen = self._look_power(step, before)
+            seen = self._power.look(step, before, self._clock.now())
         if seen.doubt:
             self._tell(EventKind.DOUBT, record, seen.doubt, step=step, state=StepState.RUNNING)
         if seen.state.is_final:
@@ -272,25 +298,7 @@ class PlanRunner:
             self._tell(EventKind.RUNG, record, text, step=step, state=StepState.RUNNING)
 
         permit = self._permit(record, step, self._journal.token())
-        return Means(note, lambda: self._journal.noted(record, step), permit, limit_mib_s(self._settings))
-
-    def _look_power(self, step: Sleep | Wake, before: StepRecord) -> Seen:
-        age_s = max(0.0, (self._clock.now() - before.at).total_seconds())
-        since_s = self._power_since_s.setdefault(step.id, self._clock.monotonic_s() - age_s)
-        progress = Progress(running=True)
-        if self._power is not None:
-            try:
-                progress = self._power.poll(step)
-            except UnreachableError as error:
-                # A host going down or coming up may be silent; whether it came to its state is asked until time is up.
-                progress = Progress(running=True, error=str(error))
-        if not progress.running:
-            state = StepState.FAILED if progress.error else StepState.DONE
-            return Seen(state, progress.error or "the host is in the state asked for", progress)
-        if self._clock.monotonic_s() - since_s > self._settings.timeout_s:
-            late = f"not in the state asked for after {self._settings.timeout_s:g} s"
-            return Seen(StepState.FAILED, f"{late}: {progress.error}" if progress.error else late, progress)
-        return Seen(StepState.RUNNING, "", progress)
+        return Means(note, lambda: self._journal.noted(record, step), permit, self._admission.limit_mib_s(step))
 
     def _end(self, record: PlanRecord, step: Step, seen: Seen) -> StepRecord:
         before = record.steps.get(step.id)
@@ -307,7 +315,7 @@ class PlanRunner:
         written = self._journal.end(record, step, seen.state, seen.text, ratio=ratio, mib=mib, downtime_ms=downtime_ms)
         self._watch.forget(step)
         self._to_begin.discard((record.plan.id, step.id))
-        self._power_since_s.pop(step.id, None)
+        self._power.forget(step.id)
         final = replace(progress, ratio=ratio, mib=mib, downtime_ms=downtime_ms)
         self._tell(EventKind.ENDED, record, seen.text, step=step, state=seen.state, progress=final)
         return written
@@ -340,8 +348,9 @@ class PlanRunner:
     def _forget(self, *, keep_wishes: bool = False) -> None:
         self._seen = None
         self._watch.clear()
+        self._admission.clear()
         self._to_begin.clear()
-        self._power_since_s.clear()
+        self._power.clear()
         if not keep_wishes:
             self._wish_stop = self._wish_abort = ""
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from cluster.config.settings import Mode, Settings, WindowKind
 from cluster.host import PowerState
 from cluster.plan import Plan, PlanRecord, StepState
+from cluster.rates import used_up
 from cluster.snapshot import Snapshot
 from scheduler.windows import any_open
 
@@ -29,6 +30,7 @@ class View:
     kill_switch: bool
     last_moves: Mapping[str, datetime] = field(default_factory=dict)
     last_failures: Mapping[str, datetime] = field(default_factory=dict)
+    permits_taken: Mapping[str, int] = field(default_factory=dict)
     store_problems: tuple[str, ...] = ()
     by_request: bool = False
 
@@ -63,8 +65,8 @@ def why_not_propose(view: View, plan: Plan) -> str | None:
 
 
 def frozen_guests(view: View, unresolved: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Return guests that no plan may move now, with (code, sentence): unresolved or cooling down."""
-    frozen: dict[str, tuple[str, str]] = {}
+    """Return guests that no plan may move now, with (code, sentence): unresolved, moved often enough, cooling down."""
+    frozen = used_up(view.snapshot.guests, view.settings.rates, view.permits_taken)
     cooldown = timedelta(seconds=view.settings.gate.guest_cooldown_s)
     for guest in view.snapshot.guests:
         moved_at, failed_at = view.last_moves.get(guest.id), view.last_failures.get(guest.id)

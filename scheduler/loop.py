@@ -29,6 +29,7 @@ from scheduler.gate import View, failed_moves, why_no_action
 from scheduler.intent import is_urgent, plannable_by_us
 from scheduler.last_look import why_not_now
 from scheduler.leadership import Leadership
+from scheduler.limits_now import LimitsNow
 from scheduler.lines import line_of
 from scheduler.parts import Parts
 from scheduler.see import Sight, build_snapshot
@@ -69,6 +70,7 @@ class Loop:
         self._finishing = False
         self._unticked = 0
         self.leadership = Leadership(parts.store, holder, settings.scheduler.lease_s, clock)
+        limits = LimitsNow(lambda: self.settings, lambda: self.see(None).snapshot, clock)
         self.runner = PlanRunner(
             parts.store,
             parts.migrations,
@@ -80,6 +82,8 @@ class Loop:
             lambda: self.leadership.lease,
             why_not_adopt=self._why_not_adopt,
             on_look=self._note_silence,
+            terms=limits.terms,
+            links=limits.links,
         )
         self.cycle_once = Cycle(parts.store, self.leadership, self.runner, self.view)
 
@@ -183,7 +187,7 @@ class Loop:
     def status(self) -> dict[str, object]:
         """Return the state of things, ready for JSON."""
         sight = self.see(self.parts.store.active_plan())
-        return status_of(sight, self.parts.store, self.settings, self.sentence, self._clock.now())
+        return status_of(sight, self.parts.store, self.settings, self.sentence, self._clock.now(), self.runner.waits)
 
     # -- seeing ----------------------------------------------------------------------------------------------------
     def see(self, active: PlanRecord | None) -> Sight:
@@ -206,6 +210,7 @@ class Loop:
             snapshot=plannable_by_us(sight.snapshot, self.settings, sight.stopped, power),
             last_moves=moves,
             last_failures=failures,
+            permits_taken={} if self.settings.rates.guest_per_day is None else self.parts.store.permits_taken(),
             store_problems=() if self.parts.world is not None else self.parts.store.durability_problems(),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from cluster.config.settings import Settings
 from cluster.host import Host
@@ -15,8 +16,18 @@ from scheduler.check import check_cluster
 from scheduler.see import Sight
 
 
-def status_of(sight: Sight, store: Store, settings: Settings, sentence: str, now: datetime) -> dict[str, object]:
-    """Return the state of things. Ratios are of (capacity - reserved), 0 to 1."""
+def status_of(
+    sight: Sight,
+    store: Store,
+    settings: Settings,
+    sentence: str,
+    now: datetime,
+    waits: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, object]:
+    """Return the state of things. Ratios are of (capacity - reserved), 0 to 1.
+
+    `waits`: why steps of the plan under way wait for more than their turn or a slot, by step id.
+    """
     snapshot = sight.snapshot
     flags = store.flags()
     active = store.active_plan()
@@ -31,7 +42,7 @@ def status_of(sight: Sight, store: Store, settings: Settings, sentence: str, now
         "warnings": list(sight.warnings),
         "sentence": sentence,
         "hosts": [_host(host, snapshot, flags, sight.stopped) for host in snapshot.hosts],
-        "plan": None if active is None else _plan(active),
+        "plan": None if active is None else _plan(active, waits),
         "waiting": [
             {"id": record.plan.id, "why": record.plan.why, "moves": len(record.plan.migrations)}
             for record in waiting
@@ -88,17 +99,17 @@ def _host(host: Host, snapshot: Snapshot, flags: Mapping[str, str], stopped: fro
     }
 
 
-def _plan(record: PlanRecord) -> dict[str, object]:
+def _plan(record: PlanRecord, waits: Mapping[str, str]) -> dict[str, object]:
     return {
         "id": record.plan.id,
         "policy": record.plan.policy,
         "state": record.state.value,
         "why": record.plan.why,
-        "steps": [_step(step, record) for step in record.plan.steps],
+        "steps": [_step(step, record, waits.get(step.id, "")) for step in record.plan.steps],
     }
 
 
-def _step(step: Step, record: PlanRecord) -> dict[str, object]:
+def _step(step: Step, record: PlanRecord, why_waits: str) -> dict[str, object]:
     written = record.steps.get(step.id)
     about = (
         {"kind": "migrate", "guest": step.guest_name or step.guest, "from": step.source, "to": step.target}
@@ -110,5 +121,5 @@ def _step(step: Step, record: PlanRecord) -> dict[str, object]:
         **about,
         "state": record.step_state(step.id).value,
         "progress_ratio": 0.0 if written is None else round(written.progress_ratio, 3),
-        "detail": "" if written is None else written.detail,
+        "detail": why_waits if written is None else written.detail,
     }

@@ -73,6 +73,11 @@ class Links:
             capacity[link] = min(mbit_s, self._budget_mbit_s(scope, name, at)) * MIB_S_PER_MBIT_S
         return capacity
 
+    def budget_mib_s(self, at: datetime) -> Mapping[str, float]:
+        """Return the budget of each link at a moment; `inf` where only its own speed bounds it."""
+        budgets = {link: self._budget_mbit_s(scope, name, at) for link, scope, name, _ in self._things}
+        return {link: mbit_s * MIB_S_PER_MBIT_S for link, mbit_s in budgets.items()}
+
     def _budget_mbit_s(self, scope: BudgetScope, name: str, at: datetime) -> float:
         for called in dict.fromkeys((name, "")):
             mine = [one for one in self._budgets if (one.scope, one.name) == (scope, called)]

@@ -2,8 +2,8 @@
 
 QEMU sends what is left when it stops the guest without a limit (7.2: `migration_completion` lifts it). It stops the
 guest when that is no more than what went through at the present rate within the allowed downtime, so that a switch-over
-sends at most rate x allowed downtime at once. Room for the largest such burst is kept on every link: no second with one
-switch-over in it passes what the link may carry.
+sends at most rate x allowed downtime at once. Room for the largest such burst is kept in every budget: no second with
+one switch-over in it passes it. A link's own speed needs no such room: it slows the burst down by itself.
 """
 
 from __future__ import annotations
@@ -21,23 +21,31 @@ _TINY = 1e-9
 
 
 def shares_mib_s(
-    flows: Iterable[Flow], downtime_s: Mapping[str, float], capacity_mib_s: Mapping[str, float]
+    flows: Iterable[Flow],
+    downtime_s: Mapping[str, float],
+    capacity_mib_s: Mapping[str, float],
+    budget_mib_s: Mapping[str, float],
 ) -> dict[str, float]:
     """Return each flow's share in MiB/s, by id; `inf` where nothing bounds it.
 
-    `downtime_s` is the allowed downtime by flow, 0 for those not named. On every link the shares and the largest burst
-    (share x allowed downtime) together stay within its capacity; without bursts the shares are max-min fair.
+    `downtime_s` is the allowed downtime by flow, 0 for those not named. On every link the shares stay within its
+    capacity, and the shares and the largest burst (share x allowed downtime) together within its budget, if it has one.
+    Without bursts the shares are max-min fair.
     """
     ordered = sorted(flows, key=lambda flow: flow.id)
     bounded = {link: capacity_mib_s[link] for flow in ordered for link in flow.links}
     kept = dict.fromkeys(bounded, 0.0)
+    before: Mapping[str, float] = bounded
     rates = max_min_rates(ordered, bounded)
     for _ in range(_ROUNDS):
         bursts = _largest_bursts(ordered, rates, downtime_s)
         # Half-way to what the present rates ask for: whole steps would swing to and fro.
         kept = {link: (kept[link] + bursts[link]) / 2 for link in bounded}
-        rates = max_min_rates(ordered, {link: max(0.0, bounded[link] - kept[link]) for link in bounded})
-    return _within(ordered, rates, downtime_s, bounded)
+        room = {link: max(0.0, min(bounded[link], budget_mib_s.get(link, math.inf) - kept[link])) for link in bounded}
+        if room == before:
+            break
+        before, rates = room, max_min_rates(ordered, room)
+    return _within(ordered, rates, downtime_s, budget_mib_s)
 
 
 def whole_mib_s(share_mib_s: float) -> int:
@@ -64,16 +72,16 @@ def _within(
     flows: Sequence[Flow],
     rates: Mapping[str, float],
     downtime_s: Mapping[str, float],
-    capacity_mib_s: Mapping[str, float],
+    budget_mib_s: Mapping[str, float],
 ) -> dict[str, float]:
-    """Return the rates, those on a link that is still passed by a little lowered to what it can carry."""
+    """Return the rates, those on a link whose budget is still passed by a little lowered to what it leaves."""
     bursts = _largest_bursts(flows, rates, downtime_s)
     used = dict.fromkeys(bursts, 0.0)
     for flow in flows:
         for link in flow.links:
             used[link] += rates[flow.id]
     fits = {
-        link: min(1.0, capacity_mib_s[link] / total) if (total := used[link] + bursts[link]) > 0 else 1.0
+        link: min(1.0, budget_mib_s.get(link, math.inf) / total) if (total := used[link] + bursts[link]) > 0 else 1.0
         for link in used
         if math.isfinite(used[link])
     }

@@ -1,0 +1,98 @@
+"""What a migration whose turn it is still has to wait for: a slot, permits of rate limits, bandwidth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from cluster.clock import Clock
+from cluster.config.settings import MigrationSettings
+from cluster.plan import Migrate, PlanRecord, Step, StepState
+from executors.bandwidth import Bandwidth, Running
+from executors.journal import Journal
+from executors.slots import why_no_slot
+from executors.terms import Terms, TermsOf
+
+
+class Admission:
+    """Looks at limits before a step is looked at in the world. What it says may be asked again in every pass.
+
+    `waits` are the sentences of steps that wait for more than their turn or a slot, by step id.
+    """
+
+    def __init__(
+        self, journal: Journal, bandwidth: Bandwidth, settings: MigrationSettings, terms: TermsOf, clock: Clock
+    ) -> None:
+        self._journal = journal
+        self._bandwidth = bandwidth
+        self._settings = settings
+        self._terms_of = terms
+        self._clock = clock
+        self._terms: dict[str, Terms] = {}
+        self._taken: Mapping[str, int] | None = None
+        self.waits: dict[str, str] = {}
+
+    def clear(self) -> None:
+        """Forget everything: another plan, or another leader before us."""
+        self._terms.clear()
+        self._bandwidth.clear()
+        self.waits = {}
+
+    def enter(self, record: PlanRecord) -> None:
+        """Begin a pass: divide the links among what runs."""
+        self._taken = None
+        self.waits = {step: why for step, why in self.waits.items() if record.step_state(step) is StepState.WAITING}
+        running = _running(record)
+        flowing = [step.id for step in running if record.steps[step.id].mib > 0]
+        self._bandwidth.share(self._with_downtimes(record, running), flowing)
+
+    def terms(self, record: PlanRecord, step: Migrate) -> Terms:
+        """Return a step's terms, asked for once."""
+        if step.id not in self._terms:
+            self._terms[step.id] = self._terms_of(record.plan, step)
+        return self._terms[step.id]
+
+    def has_slot(self, record: PlanRecord, step: Migrate) -> bool:
+        """Tell whether one more may be under way from this host, to that one, and in the cluster."""
+        settings = self._settings.for_policy(record.plan.policy)
+        return why_no_slot(step, _running(record), settings) is None
+
+    def why_wait(self, record: PlanRecord, step: Migrate) -> str | None:
+        """Say why a step with a slot has to wait; `None`: nothing is in its way, or its plan's time is over."""
+        why = None
+        if self._clock.now() < record.plan.expires_at:
+            why = self._why_no_permit(record, step) or self._bandwidth.why_wait(
+                step, self.terms(record, step).downtime_s, self._with_downtimes(record, _running(record))
+            )
+        self.note(step, why)
+        return why
+
+    def make_room(self, record: PlanRecord, step: Migrate) -> int | None:
+        """Lower what runs and return the limit that the step starts with; `None`: it has to wait after all."""
+        running = self._with_downtimes(record, _running(record))
+        return self._bandwidth.make_room(step, self.terms(record, step).downtime_s, running)
+
+    def limit_mib_s(self, step: Migrate) -> int:
+        """Return the bandwidth cap that a running migration has now (0: none)."""
+        return self._bandwidth.limit_mib_s(step)
+
+    def note(self, step: Step, why: str | None) -> None:
+        """Remember why a step waits, or that it does not."""
+        if why is None:
+            self.waits.pop(step.id, None)
+        else:
+            self.waits[step.id] = why
+
+    def _why_no_permit(self, record: PlanRecord, step: Migrate) -> str | None:
+        permits = self.terms(record, step).permits
+        if permits and self._taken is None:
+            self._taken = self._journal.permits_taken()
+        taken = self._taken or {}
+        lacking = next((one for one in permits if taken.get(one.key, 0) >= one.most), None)
+        return None if lacking is None else lacking.why
+
+    def _with_downtimes(self, record: PlanRecord, steps: Iterable[Migrate]) -> Running:
+        return tuple((step, self.terms(record, step).downtime_s) for step in steps)
+
+
+def _running(record: PlanRecord) -> Sequence[Migrate]:
+    return [step for step in record.plan.migrations if record.step_state(step.id) is StepState.RUNNING]
