@@ -14,12 +14,16 @@ from executors.protocol import MigrationExecutor
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What an executor may be made of. `addresses`: hosts' own addresses for migration traffic, by host id."""
+    """What an executor may be made of. `addresses`: hosts' own addresses for migration traffic, by host id.
+
+    `tls`: whether a host's migrations can be encrypted (`None`: not known).
+    """
 
     clock: Clock
     settings: MigrationSettings = MigrationSettings()
     connections: Mapping[str, LibvirtConnection] = field(default_factory=dict)
     addresses: Mapping[str, str] = field(default_factory=dict)
+    tls: Callable[[str], bool | None] = lambda _host: None
 
 
 def migration_executor(name: str, means: Means) -> MigrationExecutor:
@@ -33,7 +37,7 @@ def migration_executor(name: str, means: Means) -> MigrationExecutor:
 def _libvirt(means: Means) -> MigrationExecutor:
     from executors.libvirt_migration import LibvirtMigrationExecutor
 
-    return LibvirtMigrationExecutor(means.connections, means.addresses, means.settings, means.clock)
+    return LibvirtMigrationExecutor(means.connections, means.addresses, means.settings, means.clock, means.tls)
 
 
 def _dry_run(means: Means) -> MigrationExecutor:

@@ -96,13 +96,20 @@ def _allowed(snapshot: Snapshot, movable: tuple[str, ...], targets: tuple[str, .
     hosts: dict[tuple[object, ...], list[Host]] = {}
     for host_id in targets:
         host = snapshot.host_by_id[host_id]
-        kind = (host.cpu_models, host.machines, host.storage, host.networks, host.offers)
+        kind = (host.cpu_models, host.machines, host.storage, host.networks, host.offers, host.migration_tls)
         hosts.setdefault(kind, []).append(host)
     by_need: dict[tuple[object, ...], frozenset[str]] = {}
     allowed: dict[str, frozenset[str]] = {}
     for guest_id in movable:
         guest = snapshot.guest_by_id[guest_id]
-        need = (guest.cpu_model, guest.machine, guest.storage, guest.networks, guest.needs)
+        need = (
+            guest.cpu_model,
+            guest.machine,
+            guest.storage,
+            guest.networks,
+            guest.needs,
+            guest.migration.must_encrypt,
+        )
         if need not in by_need:
             fit = (alike for alike in hosts.values() if why_cannot_run(guest, alike[0]) is None)
             by_need[need] = frozenset(host.id for alike in fit for host in alike)

@@ -15,6 +15,7 @@ from cluster.host import PowerState
 from cluster.plan import Plan, PlanRecord, StepState
 from cluster.rates import used_up
 from cluster.snapshot import Snapshot
+from scheduler.resting import resting_guests
 from scheduler.windows import any_open
 
 
@@ -80,7 +81,8 @@ def frozen_guests(view: View, unresolved: Mapping[str, str]) -> dict[str, tuple[
                 "cooldown",
                 f"moved at {moved_at:%H:%M:%S} UTC, rests for {cooldown.total_seconds():g} s",
             )
-    return frozen
+    resting = resting_guests(view.snapshot, view.settings.windows, view.flags, view.now)
+    return frozen | {guest: why for guest, why in resting.items() if guest not in unresolved}
 
 
 def failed_moves(records: Iterable[PlanRecord]) -> dict[str, datetime]:

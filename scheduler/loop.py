@@ -32,6 +32,7 @@ from scheduler.leadership import Leadership
 from scheduler.limits_now import LimitsNow
 from scheduler.lines import line_of
 from scheduler.parts import Parts
+from scheduler.resting import why_out_of_window
 from scheduler.see import Sight, build_snapshot
 from scheduler.status import status_of
 
@@ -231,7 +232,12 @@ class Loop:
         if record is None or record.plan.id != plan.id:
             return f"plan {plan.id} is not under way any more"
         under_way = [move for move in plan.migrations if record.step_state(move.id) is StepState.RUNNING]
-        return why_not_now(plan, step, self.see(record), self.settings.limits, self._clock.now(), under_way)
+        sight, now = self.see(record), self._clock.now()
+        guest = sight.snapshot.guest_by_id.get(step.guest) if isinstance(step, Migrate) else None
+        failing = guest is not None and sight.snapshot.host_by_id[guest.host].failing
+        if guest is not None and not failing and (why := why_out_of_window(guest, self.settings.windows, now)):
+            return why
+        return why_not_now(plan, step, sight, self.settings.limits, now, under_way)
 
     def _unreachable_now(self) -> dict[str, str]:
         """Return the hosts that do not answer, to collectors or to a step's look, each with the reason."""

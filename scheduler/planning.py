@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 from cluster.config.settings import Settings
 from cluster.errors import TrimtabError
+from cluster.guest import Guest
 from cluster.host import Host
+from cluster.migration.encryption import CODE as NO_TLS
+from cluster.migration.encryption import under_policy, why_no_target, why_stays
 from cluster.plan import NotMoved, Plan, Status, TierValue
 from cluster.problem import DrainGoal, MoveLimit, Problem, Proposal
 from cluster.rules import Enforcement
@@ -68,6 +71,8 @@ def make_plan(
     from scheduler.solver.solve import Budget, solve
     from scheduler.solver.worth import Objective
 
+    snapshot = under_policy(snapshot, settings.migration.encryption)
+    request = replace(request, frozen={**_kept_by_encryption(snapshot), **request.frozen})
     problem = make_problem(
         request.policy,
         snapshot,
@@ -214,14 +219,22 @@ def _not_moved(problem: Problem, ordering: Ordering) -> tuple[NotMoved, ...]:
         if guest.id in problem.why_fixed:
             listed[guest.id] = NotMoved(guest.id, *problem.why_fixed[guest.id])
         elif guest.host in drained and guest.id not in moving | set(listed):
-            code, text = _why_left(problem, len(ordering.moves), bool(problem.allowed[guest.id] - drained))
+            code, text = _why_left(problem, guest, len(ordering.moves), bool(problem.allowed[guest.id] - drained))
             listed[guest.id] = NotMoved(guest.id, code, f"{guest.title} stays on {guest.host}: {text}")
     return tuple(listed[guest] for guest in sorted(listed))
 
 
-def _why_left(problem: Problem, moves: int, could_go: bool) -> tuple[str, str]:
+def _kept_by_encryption(snapshot: Snapshot) -> dict[str, tuple[str, str]]:
+    kept = {guest.id: why_stays(guest, snapshot.host_by_id[guest.host]) for guest in snapshot.guests}
+    return {guest: why for guest, why in kept.items() if why is not None}
+
+
+def _why_left(problem: Problem, guest: Guest, moves: int, could_go: bool) -> tuple[str, str]:
     """Return (code, sentence) for a guest that is left on a drained host, movable though it is."""
     if not could_go:
+        targets = (problem.snapshot.host_by_id[host] for host in problem.targets)
+        if (why := why_no_target(guest, targets)) is not None:
+            return NO_TLS, why
         return "incompatible", "no other host can run it"
     if problem.max_moves is not None and moves >= problem.max_moves:
         return "cap_reached", f"the plan has its most moves already ({problem.max_moves})"

@@ -129,6 +129,7 @@ def merge_host(seen: Host, configured: HostSettings, reserve: ReserveSettings, f
         net_mbit_s=_either(configured.net_mbit_s, seen.net_mbit_s),
         disk_mib_s=_either(configured.disk_mib_s, seen.disk_mib_s),
         migration_mbit_s=_either(configured.migration_mbit_s, seen.migration_mbit_s),
+        migration_tls=_either(configured.migration_tls, seen.migration_tls),
         domains={**seen.domains, **configured.domains},
         labels={**seen.labels, **configured.labels},
         storage=_either(configured.storage, seen.storage),

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cluster.clock import Clock
@@ -70,8 +71,16 @@ def _agents(settings: Settings, clock: Clock, store: Store) -> Parts:
         host.id: LibvirtConnection(host.uri, settings.collect.deadline_s, clock) for host in settings.hosts if host.uri
     }
     addresses = {host.id: host.migration_address for host in settings.hosts if host.migration_address}
-    hands = migration_executor("libvirt", Means(clock, settings.migration, connections, addresses))
+    means = Means(clock, settings.migration, connections, addresses, partial(_tls_of, settings, store))
+    hands = migration_executor("libvirt", means)
     return Parts(store, None, hands, None, also_close=tuple(connections.values()))
+
+
+def _tls_of(settings: Settings, store: Store, host: str) -> bool | None:
+    """Tell whether a host's migrations can be encrypted: as its entry says, or else as it reports."""
+    if (said := next((one.migration_tls for one in settings.hosts if one.id == host), None)) is not None:
+        return said
+    return next((one.observation.host.migration_tls for one in store.reports() if one.host == host), None)
 
 
 def _recorded(settings: Settings, clock: Clock, store: Store) -> Parts:

@@ -39,6 +39,8 @@ def why_cannot_run(guest: Guest, host: Host) -> str | None:
         return f"host {host.id} does not reach storage {missing[0]}"
     if host.networks is not None and (missing := sorted(set(guest.networks) - set(host.networks))):
         return f"host {host.id} does not reach network {missing[0]}"
+    if guest.migration.must_encrypt and host.migration_tls is False:
+        return f"host {host.id} has no TLS set up for migrations, and its migration has to be encrypted"
     if guest.needs and host.offers and (lacking := unmet(guest.needs, host.offers)):
         kind, _, what = lacking[0].partition(":")
         last = str(int(what) - 1) if kind in COUNTED and what.isdigit() else what
