@@ -22,7 +22,7 @@ from policies.registry import make_problem
 from scheduler.check import check_plan
 from scheduler.check.goals import figures, power_states, watts_of
 from scheduler.planner.order import Ordering, order_moves
-from scheduler.planner.schedule import makespan_bound_s, makespan_s
+from scheduler.planner.schedule import timed
 from scheduler.planner.state import count_broken
 from scheduler.planner.steps import build_steps
 
@@ -107,6 +107,8 @@ def make_plan(
         settings.migration,
         {host: saved_watts(seen.host_by_id[host]) for host in proposal.asleep},
     )
+    slots = settings.migration.for_policy(request.policy)
+    planned = timed(steps, seen, replace(settings, migration=slots))
     final = {**start, **{move.guest: move.target for move in ordering.moves}}
     plan = Plan(
         id=_plan_id(snapshot, request),
@@ -120,17 +122,17 @@ def make_plan(
         why=proposal.why,
         goals=proposal.values,
         gap=_goal_tier(proposal.values).gap,
-        steps=steps,
+        steps=planned.steps,
         before=figures(seen, start, power_states(seen, ())),
-        after=figures(seen, final, power_states(seen, steps)),
+        after=figures(seen, final, power_states(seen, planned.steps)),
         blamed=proposal.blamed,
         not_moved=_not_moved(problem, ordering),
         solve_s=round(proposal.solve_s, 3),
     )
     plan = replace(
         plan,
-        makespan_s=makespan_s(plan.migrations, settings.migration),
-        makespan_bound_s=makespan_bound_s(plan.migrations, settings.migration),
+        makespan_s=planned.makespan_s,
+        makespan_bound_s=planned.makespan_bound_s,
         moved_mib=sum(step.estimate.mib for step in plan.migrations),
     )
     findings = check_plan(

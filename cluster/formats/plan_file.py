@@ -34,7 +34,9 @@ from cluster.formats.values import (
 from cluster.plan import Estimate, Figures, Migrate, NotMoved, Plan, Sleep, Status, Step, TierValue, Wake
 
 SCHEMA = "trimtab.plan/1"
-OWN_NOTES = ("x_note", "x_mib_ratio", "x_bandwidth_ratio", "x_guest_memory_mib", "x_guest_vcpus")
+OWN_NOTES = (
+    "x_note", "x_mib_ratio", "x_bandwidth_ratio", "x_least_mbit_s", "x_guest_memory_mib", "x_guest_vcpus",
+)  # fmt: skip
 """Keys that Trimtab adds to what the contract promises: other readers let them through."""
 
 _ESTIMATE = Record(
@@ -48,8 +50,14 @@ _ESTIMATE = Record(
         "note": TEXT,
         "mib_ratio": nullable(number(above=True)),
         "bandwidth_ratio": nullable(number(above=True)),
+        "least_mbit_s": nullable(WHOLE),
     },
-    renamed={"note": "x_note", "mib_ratio": "x_mib_ratio", "bandwidth_ratio": "x_bandwidth_ratio"},
+    renamed={
+        "note": "x_note",
+        "mib_ratio": "x_mib_ratio",
+        "bandwidth_ratio": "x_bandwidth_ratio",
+        "least_mbit_s": "x_least_mbit_s",
+    },
 )
 
 

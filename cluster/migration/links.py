@@ -94,25 +94,61 @@ def max_min_rates(flows: Iterable[Flow], capacity_mib_s: Mapping[str, float]) ->
     cross it, a limit its own flow. Links without a bound are `inf`, and so is the rate of a flow that nothing stops.
     The result does not depend on the order of `flows`. `KeyError` for a link of which no capacity is known.
     """
-    rising = {flow.id: flow for flow in sorted(flows, key=lambda flow: flow.id)}
-    left = {link: capacity_mib_s[link] for flow in rising.values() for link in flow.links}
+    rising = sorted(flows, key=lambda flow: flow.id)
+    left = {link: capacity_mib_s[link] for flow in rising for link in flow.links}
     sharers = dict.fromkeys(left, 0)
-    for flow in rising.values():
+    for flow in rising:
         for link in flow.links:
             sharers[link] += 1
     rates: dict[str, float] = {}
     while rising:
-        fill = min((max(0.0, left[link]) / count for link, count in sharers.items() if count), default=math.inf)
-        least = min((flow.limit_mib_s for flow in rising.values() if flow.limit_mib_s is not None), default=math.inf)
-        if least <= fill:
-            level, stopped = least, [one for one in rising.values() if one.limit_mib_s == least]
-        else:
-            full = {link for link, count in sharers.items() if count and max(0.0, left[link]) / count <= fill}
-            level, stopped = fill, [one for one in rising.values() if not full.isdisjoint(one.links)]
-        for flow in stopped or list(rising.values()):
+        shares = {link: max(0.0, left[link] / count) for link, count in sharers.items() if count}
+        level = min(shares.values(), default=math.inf)
+        for flow in rising:
+            if flow.limit_mib_s is not None and flow.limit_mib_s < level:
+                level = flow.limit_mib_s
+        full = {link for link, share in shares.items() if share <= level}
+        going_on = []
+        for flow in rising:
+            if level < math.inf and flow.limit_mib_s != level and full.isdisjoint(flow.links):
+                going_on.append(flow)
+                continue
             rates[flow.id] = level
-            del rising[flow.id]
             for link in flow.links:
-                left[link] -= level
                 sharers[link] -= 1
+                left[link] -= level
+        rising = going_on
     return rates
+
+
+def has_room_beside(
+    flow: Flow, least_mib_s: float, running: Sequence[tuple[Flow, float]], capacity_mib_s: Mapping[str, float]
+) -> bool:
+    """Tell whether the links have room for one more migration beside those running, each given with its least rate.
+
+    A guest goes on writing while it moves: under some rate it sends much more than alone, or never ends. One that
+    shares no link with another always has room: a narrow link still carries one.
+    """
+    mine = set(flow.links)
+    sharing = [(one, least) for one, least in running if not mine.isdisjoint(one.links)]
+    if not sharing:
+        return True
+    everyone = [(flow, least_mib_s), *running]
+    asked: dict[str, float] = {}
+    sharers: dict[str, int] = {}
+    for one, least in everyone:
+        for link in one.links:
+            asked[link] = asked.get(link, 0.0) + least
+            sharers[link] = sharers.get(link, 0) + 1
+    # Nobody gets less than an even share of the narrowest link crossed: that mostly decides it.
+    affected = ((flow, least_mib_s), *sharing)
+    if all(least * sharers[link] <= capacity_mib_s[link] for one, least in affected for link in one.links):
+        return True
+    if any(asked[link] > capacity_mib_s[link] * (1 + 1e-9) for link in mine if sharers[link] > 1):
+        return False
+    rates = max_min_rates([one for one, _ in everyone], capacity_mib_s)
+    for one, least in affected:
+        possible = min(capacity_mib_s[link] for link in one.links)
+        if rates[one.id] < min(least, possible) * (1 - 1e-9):
+            return False
+    return True

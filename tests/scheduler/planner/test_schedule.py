@@ -1,69 +1,203 @@
-"""How long a plan is said to take: never under its bound, and what limits on concurrent moves make of it."""
+"""Schedules keep to slots and edges, lie between the bound and plain list scheduling, and are what the runner does."""
 
 from __future__ import annotations
 
-from itertools import count
+from datetime import UTC, datetime
+from itertools import permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.config.settings import MigrationSettings
-from cluster.plan import Estimate, Migrate
-from scheduler.planner.schedule import makespan_bound_s, makespan_s
+from cluster.config.settings import MigrationSettings, Settings
+from cluster.guest import Guest, Usage
+from cluster.host import Host
+from cluster.migration.links import Links
+from cluster.plan import Estimate, Migrate, Sleep
+from cluster.snapshot import Snapshot
+from scheduler.planner.activities import MOST_RESENT_RATIO, Activity, Slots, Workload, workload
+from scheduler.planner.listing import list_schedule
+from scheduler.planner.lower_bound import Loads, lower_bound_s
+from scheduler.planner.schedule import URGENT_RATIO, schedule, timed
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SPEEDS_MIB_S = {"a": 100.0, "b": 100.0, "c": 25.0, "d": 50.0}
+UPLINK = "link:r"
 
 
-def move(number: int, seconds: float, source: str, target: str, after: tuple[str, ...] = ()) -> Migrate:
-    """A migration that takes so long."""
-    return Migrate(f"s{number}", f"g{number}", source, target, "", Estimate(1, seconds, 1, 1.0, 1), after=after)
+def activity(
+    source: str,
+    target: str,
+    mib: float = 1000.0,
+    dirty_mib_s: float = 0.0,
+    overhead_s: float = 0.0,
+    after: tuple[int, ...] = (),
+    urgent: bool = False,
+) -> Activity:
+    """A migration between two of the four hosts; `a` and `b` are behind an uplink."""
+    crosses = (source in "ab") != (target in "ab")
+    path = (f"out:{source}", f"in:{target}", *((UPLINK,) if crosses else ()))
+    rate = min(capacity()[link] for link in path)
+    return Activity(source, target, path, mib, dirty_mib_s, overhead_s, rate, None, after, urgent)
+
+
+def capacity() -> dict[str, float]:
+    """What each link carries."""
+    both = {f"{way}:{host}": speed for host, speed in SPEEDS_MIB_S.items() for way in ("out", "in")}
+    return {**both, UPLINK: 80.0}
 
 
 @st.composite
-def schedules(draw: st.DrawFn) -> list[Migrate]:
-    """Up to eight migrations among four hosts, waiting for any earlier ones."""
-    steps: list[Migrate] = []
-    for number in range(draw(st.integers(0, 8))):
+def workloads(draw: st.DrawFn, most: int = 9) -> Workload:
+    """Some migrations among four hosts, waiting for any earlier ones, under some slots."""
+    activities: list[Activity] = []
+    for index in range(draw(st.integers(1, most))):
         source, target = draw(st.permutations("abcd"))[:2]
-        after = tuple(step.id for step in steps if draw(st.integers(0, 3)) == 0)
-        steps.append(move(number, draw(st.integers(1, 600)) / 10, source, target, after))
-    return steps
+        activities.append(
+            activity(
+                source,
+                target,
+                float(draw(st.integers(1, 4000))),
+                draw(st.sampled_from([0.0, 0.0, 2.0, 20.0])),
+                draw(st.sampled_from([0.0, 0.5, 3.0])),
+                tuple(one for one in range(index) if draw(st.integers(0, 4)) == 0),
+                draw(st.integers(0, 5)) == 0,
+            )
+        )
+    slots = Slots(draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 5)))
+    return Workload(tuple(activities), slots, capacity())
 
 
-limits = st.builds(
-    MigrationSettings, out_per_host=st.integers(1, 3), in_per_host=st.integers(1, 3), per_cluster=st.integers(1, 4)
-)
+@given(work=workloads())
+def test_a_timetable_keeps_to_slots_and_edges(work: Workload) -> None:
+    """At every start no more run than may, and what a step waits for is done."""
+    found = schedule(work).timetable
+    for index, one in enumerate(work.activities):
+        start = found.starts_s[index]
+        assert found.ends_s[index] - start >= one.alone_s * (1 - 1e-9)
+        assert all(found.ends_s[earlier] <= start + 1e-6 for earlier in one.after)
+        running = [
+            other
+            for at, other in enumerate(work.activities)
+            if found.starts_s[at] <= start + 1e-9 and found.ends_s[at] > start + 1e-6
+        ]
+        assert len(running) <= work.slots.per_cluster
+        assert sum(other.source == one.source for other in running) <= work.slots.out_per_host
+        assert sum(other.target == one.target for other in running) <= work.slots.in_per_host
 
 
-@given(schedules(), limits)
-def test_no_schedule_beats_the_bound(steps: list[Migrate], settings: MigrationSettings) -> None:
-    """The makespan lies between the bound and doing one after the other."""
-    took, bound = makespan_s(steps, settings), makespan_bound_s(steps, settings)
-    assert bound <= took <= sum(step.estimate.seconds for step in steps) + 0.1
+@given(work=workloads())
+def test_a_schedule_lies_between_its_bound_and_list_scheduling_in_plan_order(work: Workload) -> None:
+    """Only urgent steps may cost a little."""
+    found = schedule(work)
+    took_s = found.timetable.makespan_s
+    plain_s = list_schedule(work, range(len(work.activities))).makespan_s
+    dearer = 1 + URGENT_RATIO if any(one.urgent for one in work.activities) else 1
+    assert found.bound_s <= took_s * (1 + 1e-9)
+    assert took_s <= plain_s * dearer * (1 + 1e-9)
+    assert sorted(found.order) == list(range(len(work.activities)))
+    assert list_schedule(work, found.order) == found.timetable
 
 
-@given(schedules())
-def test_a_chain_takes_the_sum(steps: list[Migrate]) -> None:
-    """Steps that each wait for the one before take, and are bounded by, their sum."""
-    last = ""
-    chain = []
-    for number, step in zip(count(), steps, strict=False):
-        chain.append(move(number, step.estimate.seconds, step.source, step.target, (last,) if last else ()))
-        last = f"s{number}"
-    whole = sum(step.estimate.seconds for step in chain)
-    assert makespan_s(chain, MigrationSettings()) == pytest.approx(whole, abs=0.1)
-    assert makespan_bound_s(chain, MigrationSettings()) == pytest.approx(whole, abs=0.1)
+@settings(max_examples=40)
+@given(work=workloads(most=5))
+def test_no_order_beats_the_bound(work: Workload) -> None:
+    """The bound holds for every order there is."""
+    bound_s = lower_bound_s(Loads(work))
+    for order in permutations(range(len(work.activities))):
+        assert list_schedule(work, order).makespan_s >= bound_s * (1 - 1e-9)
 
 
-def test_limits_of_hosts_and_cluster_count() -> None:
-    """Two moves out of one host run one after the other; into different hosts from different ones, together."""
-    apart = [move(1, 10, "a", "b"), move(2, 10, "c", "d")]
-    shared = [move(1, 10, "a", "b"), move(2, 10, "a", "c")]
-    assert makespan_s(apart, MigrationSettings()) == 10
-    assert makespan_s(shared, MigrationSettings()) == makespan_bound_s(shared, MigrationSettings()) == 20
-    assert makespan_s(shared, MigrationSettings(out_per_host=2)) == 10
-    assert makespan_s(apart, MigrationSettings(per_cluster=1)) == 20
+@given(work=workloads())
+def test_links_carry_no_more_than_they_can(work: Workload) -> None:
+    """All bytes of a link fit into the time that the schedule takes."""
+    took_s = schedule(work).timetable.makespan_s
+    for link, mib_s in work.capacity_mib_s.items():
+        sent = sum(one.alone_mib for one in work.activities if link in one.path)
+        assert sent <= took_s * mib_s * (1 + 1e-9)
 
 
-def test_waiting_for_a_host_to_wake_does_not_lose_the_move() -> None:
-    """An edge to a step that is no migration counts as no time."""
-    assert makespan_s([move(1, 10, "a", "b", ("wake",))], MigrationSettings()) == 10
+def test_steps_that_wait_for_each_other_have_no_schedule() -> None:
+    """A circle is an error, not an empty timetable."""
+    work = Workload((activity("a", "b", after=(1,)), activity("b", "a", after=(0,))), Slots(), capacity())
+    with pytest.raises(ValueError, match="circle"):
+        list_schedule(work, (0, 1))
+
+
+def test_busy_writers_are_moved_one_after_the_other() -> None:
+    """Two guests that would send much more side by side take turns on their link; quiet ones share it."""
+    busy = Workload(tuple(activity("a", target, dirty_mib_s=20.0) for target in "bd"), Slots(2, 2, 4), capacity())
+    quiet = Workload(tuple(activity("a", target) for target in "bd"), Slots(2, 2, 4), capacity())
+    assert list_schedule(busy, (0, 1)).starts_s == pytest.approx((0.0, 12.5))
+    assert list_schedule(quiet, (0, 1)).starts_s == (0.0, 0.0)
+
+
+def test_the_least_rate_is_where_a_tenth_more_is_sent() -> None:
+    """At that rate for the whole migration; a guest that writes nothing has none."""
+    one = activity("a", "b", mib=800.0, dirty_mib_s=20.0)
+    least = one.least_mib_s
+    sent = least * one.drain_mib / one.speed_mib_s(least)
+    assert sent == pytest.approx((1 + MOST_RESENT_RATIO) * one.alone_mib)
+    assert activity("a", "b").least_mib_s == 0.0
+
+
+def test_the_longest_chain_is_begun_first() -> None:
+    """Six short steps and two long ones in turn: begun last, the chain would stick out."""
+    short = [activity("c", "d", 250.0) for _ in range(6)]
+    chain = [activity("a", "b", 3000.0), activity("b", "a", 3000.0, after=(6,))]
+    work = Workload((*short, *chain), Slots(per_cluster=1), capacity())
+    two = Workload(work.activities, Slots(per_cluster=2), capacity())
+    assert schedule(work).timetable.makespan_s == pytest.approx(120.0)
+    assert schedule(two).timetable.makespan_s == pytest.approx(60.0)
+
+
+def test_urgent_steps_come_first_when_that_costs_little() -> None:
+    """Of equal steps out of one host the urgent one is not the last."""
+    work = Workload(tuple(activity("a", "b", urgent=index == 3) for index in range(4)), Slots(), capacity())
+    assert schedule(work).order[0] == 3
+
+
+def test_estimates_are_met_alone() -> None:
+    """What is made of a step takes alone what its estimate says, and sends as much."""
+    said = Estimate(mib=2200, seconds=22.5, downtime_ms=30, converges=0.99, mbit_s=839)
+    step = Migrate("s1", "g", "a", "b", "", said, after=("wake",))
+    links = Links({"a": 839, "b": 1000})
+    (one,) = workload([step], {"g": 2000.0}, links, NOON, MigrationSettings()).activities
+    assert one.alone_s == pytest.approx(said.seconds, rel=0.01)
+    assert one.alone_mib == pytest.approx(said.mib, rel=0.01)
+    assert one.after == ()
+
+
+def snapshot_of(*guests: Guest, failing: str = "") -> Snapshot:
+    """Three hosts with the guests."""
+    hosts = tuple(Host(id_, 8000, 65536, migration_mbit_s=1000, failing=id_ == failing) for id_ in "abc")
+    return Snapshot("s", NOON, hosts, tuple(guests))
+
+
+def guest(name: str, host: str) -> Guest:
+    """A guest with 4 GiB in use."""
+    return Guest(name, host, 2, 8192, usage=Usage(cpu_millicores=100, memory_mib=4096))
+
+
+def step(number: int, name: str, source: str, target: str, after: tuple[str, ...] = ()) -> Migrate:
+    """A step that takes about 35 s."""
+    return Migrate(f"s{number}", name, source, target, "", Estimate(4200, 35.7, 30, 0.99, 1000), after=after)
+
+
+def test_a_plan_lists_its_steps_as_they_start_and_sleeps_last() -> None:
+    """Ids follow the order, edges follow the ids, and each estimate says the least rate it holds for."""
+    first, second, third = step(1, "x", "b", "c"), step(2, "y", "a", "b", ("s1",)), step(3, "z", "a", "c")
+    sleep = Sleep("s4", "a", "empty", after=("s2", "s3"))
+    snapshot = snapshot_of(guest("x", "b"), guest("y", "a"), guest("z", "a"), failing="a")
+    found = timed((first, second, third, sleep), snapshot, Settings())
+    assert [one.id for one in found.steps] == ["s1", "s2", "s3", "s4"]
+    by_guest = {one.guest: one for one in found.steps if isinstance(one, Migrate)}
+    assert by_guest["y"].after == (by_guest["x"].id,)
+    assert found.steps[-1] == Sleep("s4", "a", "empty", after=("s2", "s3"))
+    assert all((one.estimate.least_mbit_s or 0) > 0 for one in by_guest.values())
+    assert found.makespan_bound_s <= found.makespan_s <= 3 * 36
+
+
+def test_a_plan_without_steps_takes_no_time() -> None:
+    """Nothing to do is done at once."""
+    assert timed((), snapshot_of(), Settings()).makespan_s == 0.0

@@ -1,0 +1,123 @@
+"""What a plan's migrations ask of links, slots and each other: activities of a scheduling problem. Pure.
+
+A migration drains its memory at rate - dirtying: the continuous form of pre-copy (Clark et al., NSDI 2005), fitted to
+the step's own estimate. Alone it runs at the full rate of its path; beside others it takes longer and sends more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cluster.config.settings import MigrationSettings
+from cluster.migration.links import MIB_S_PER_MBIT_S, Links
+from cluster.plan import Migrate
+
+MOST_RESENT_RATIO = 0.1
+"""Beside others a migration may send so much more than alone, not more: better that one of them waits."""
+
+MOST_DIRTY_RATIO = 0.95
+"""However fast a guest dirties, so much less than its rate it counts as: those that never end are not in plans."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One migration: `drain_mib` at (rate - `dirty_mib_s`) after `overhead_s`; `after` are positions in the plan.
+
+    `rate_mib_s` is what it gets alone, `limit_mib_s` its own cap.
+    """
+
+    source: str
+    target: str
+    path: tuple[str, ...]
+    drain_mib: float
+    dirty_mib_s: float
+    overhead_s: float
+    rate_mib_s: float
+    limit_mib_s: float | None = None
+    after: tuple[int, ...] = ()
+    urgent: bool = False
+    alone_s: float = field(init=False)
+    alone_mib: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        moving_s = self.drain_mib / self.speed_mib_s(self.rate_mib_s)
+        object.__setattr__(self, "alone_s", self.overhead_s + moving_s)
+        object.__setattr__(self, "alone_mib", moving_s * self.rate_mib_s)
+
+    @property
+    def least_mib_s(self) -> float:
+        """The rate at which it sends `MOST_RESENT_RATIO` more than alone."""
+        # Bytes at rate r are drain * r / (r - dirty).
+        most = (1 + MOST_RESENT_RATIO) * self.alone_mib / self.drain_mib if self.drain_mib else 1.0
+        return min(self.rate_mib_s, most * self.dirty_mib_s / (most - 1)) if most > 1 else 0.0
+
+    def speed_mib_s(self, rate_mib_s: float) -> float:
+        """Return how fast it gets done at a rate."""
+        return max(rate_mib_s - self.dirty_mib_s, (1 - MOST_DIRTY_RATIO) * rate_mib_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """How many migrations may run at once: leaving a host, coming to one, in the cluster."""
+
+    out_per_host: int = 1
+    in_per_host: int = 1
+    per_cluster: int = 4
+
+    @classmethod
+    def of(cls, settings: MigrationSettings) -> Slots:
+        """Return those of a configuration."""
+        return cls(settings.out_per_host, settings.in_per_host, settings.per_cluster)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Activities in plan order, with what they share."""
+
+    activities: tuple[Activity, ...]
+    slots: Slots
+    capacity_mib_s: Mapping[str, float]
+
+
+def workload(
+    steps: Sequence[Migrate],
+    drain_mib: Mapping[str, float],
+    links: Links,
+    at: datetime,
+    settings: MigrationSettings,
+    urgent: frozenset[str] = frozenset(),
+) -> Workload:
+    """Return the scheduling problem of a plan's migrations, under the budgets that count at a moment.
+
+    `drain_mib` is the memory in use and the local disks of each guest, `urgent` the ids of steps that come first where
+    they can.
+    """
+    capacity = links.capacity_mib_s(at)
+    cap_mib_s = None if settings.mbit_s is None else settings.mbit_s * MIB_S_PER_MBIT_S
+    place = {step.id: index for index, step in enumerate(steps)}
+    activities = []
+    for step in steps:
+        path = links.path(step.source, step.target)
+        rate = min(capacity[link] for link in path)
+        said = step.estimate
+        said_mib_s = said.mbit_s * MIB_S_PER_MBIT_S or rate
+        moving_s = min(said.seconds, said.mib / said_mib_s)
+        drain = min(float(said.mib), drain_mib[step.guest])
+        dirty_mib_s = (said.mib - drain) / moving_s if moving_s > 0 else 0.0
+        activities.append(
+            Activity(
+                step.source,
+                step.target,
+                path,
+                drain,
+                dirty_mib_s,
+                said.seconds - moving_s,
+                rate if cap_mib_s is None else min(rate, cap_mib_s),
+                cap_mib_s,
+                tuple(sorted({place[one] for one in step.after if one in place})),
+                step.id in urgent,
+            )
+        )
+    return Workload(tuple(activities), Slots.of(settings), capacity)

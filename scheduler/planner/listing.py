@@ -1,0 +1,146 @@
+"""List scheduling: what the runner's rule makes of an order of steps, in time. Pure.
+
+The rule: whenever something has changed, go through the waiting steps in order and start each that waits for no other,
+finds its slots free and the links with room for it. Those under way share the links max-min fairly, as executors divide
+them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cluster.migration.links import Flow, has_room_beside, max_min_rates
+from scheduler.planner.activities import Workload
+
+_SOON_S = 1e-9
+_LINKS = ("links", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """When each activity starts and ends, in seconds from the plan's start."""
+
+    starts_s: tuple[float, ...]
+    ends_s: tuple[float, ...]
+
+    @property
+    def makespan_s(self) -> float:
+        """When the last one ends."""
+        return max(self.ends_s, default=0.0)
+
+
+def list_schedule(work: Workload, order: Sequence[int]) -> Timetable:
+    """Return what comes of an order of the activities: a permutation of their positions."""
+    return _Run(work, order).timetable()
+
+
+class _Run:
+    """One run of the rule. Those whose turn it is wait in a heap by their place in the order; those held back by a busy
+    end or by the links wait there until one there has ended.
+    """
+
+    def __init__(self, work: Workload, order: Sequence[int]) -> None:
+        self._work, self._order = work, order
+        activities = work.activities
+        self._place = [0] * len(activities)
+        for place, index in enumerate(order):
+            self._place[index] = place
+        self._waits_for = [len(one.after) for one in activities]
+        self._followers: list[list[int]] = [[] for _ in activities]
+        for index, one in enumerate(activities):
+            for earlier in one.after:
+                self._followers[earlier].append(index)
+        self._flows = [Flow(f"{index:06}", one.path, one.limit_mib_s) for index, one in enumerate(activities)]
+        self._least = [one.least_mib_s for one in activities]
+        self._ready = [place for place, index in enumerate(order) if not self._waits_for[index]]
+        self._held_back: dict[tuple[str, str], list[int]] = {}
+        self._busy: dict[tuple[str, str], int] = {}
+        self._running: list[int] = []
+        self._rates: dict[int, float] = {}
+        self._moving: list[int] = []
+        self._changed = False
+        self._refused: dict[tuple[str, ...], float] = {}
+        self._left_mib = [one.drain_mib for one in activities]
+        self._starts_s = [0.0] * len(activities)
+        self._ends_s = [0.0] * len(activities)
+
+    def timetable(self) -> Timetable:
+        clock_s = 0.0
+        while self._ready or self._running:
+            self._start(clock_s)
+            if not self._running:
+                break
+            clock_s = self._advance(clock_s)
+        if any(self._waits_for):
+            raise ValueError("steps that wait for each other in a circle have no schedule")
+        return Timetable(tuple(self._starts_s), tuple(self._ends_s))
+
+    def _start(self, clock_s: float) -> None:
+        slots = self._work.slots
+        while self._ready and len(self._running) < slots.per_cluster:
+            place = heapq.heappop(self._ready)
+            index = self._order[place]
+            one = self._work.activities[index]
+            leaving, coming = ("out", one.source), ("in", one.target)
+            if self._busy.get(leaving, 0) >= slots.out_per_host:
+                self._held_back.setdefault(leaving, []).append(place)
+            elif self._busy.get(coming, 0) >= slots.in_per_host:
+                self._held_back.setdefault(coming, []).append(place)
+            elif self._refused.get(one.path, math.inf) <= self._least[index] or not self._has_room(index):
+                self._refused[one.path] = min(self._least[index], self._refused.get(one.path, math.inf))
+                self._held_back.setdefault(_LINKS, []).append(place)
+            else:
+                self._busy[leaving] = self._busy.get(leaving, 0) + 1
+                self._busy[coming] = self._busy.get(coming, 0) + 1
+                self._running.append(index)
+                self._refused.clear()
+                self._starts_s[index] = clock_s
+
+    def _has_room(self, index: int) -> bool:
+        running = [(self._flows[one], self._least[one]) for one in self._running]
+        return has_room_beside(self._flows[index], self._least[index], running, self._work.capacity_mib_s)
+
+    def _advance(self, clock_s: float) -> float:
+        """Go to the next moment at which one begins to move memory or ends, and let it."""
+        activities = self._work.activities
+        if self._changed:
+            self._changed = False
+            rates = max_min_rates([self._flows[index] for index in self._moving], self._work.capacity_mib_s)
+            self._rates = {index: activities[index].speed_mib_s(rates[self._flows[index].id]) for index in self._moving}
+        due: dict[int, float] = {}
+        for index in self._running:
+            if index in self._rates:
+                due[index] = clock_s + self._left_mib[index] / self._rates[index]
+            else:
+                due[index] = max(clock_s, self._starts_s[index] + activities[index].overhead_s)
+        next_s = min(due.values(), default=math.inf)
+        for index, speed in self._rates.items():
+            self._left_mib[index] -= (next_s - clock_s) * speed
+        for index in [index for index in self._running if due[index] <= next_s + _SOON_S]:
+            if index in self._rates:
+                self._end(index, next_s)
+            else:
+                self._moving.append(index)
+                self._changed = True
+        return next_s
+
+    def _end(self, index: int, clock_s: float) -> None:
+        one = self._work.activities[index]
+        self._ends_s[index] = clock_s
+        self._running.remove(index)
+        self._refused.clear()
+        self._moving.remove(index)
+        del self._rates[index]
+        self._changed = True
+        for end in (("out", one.source), ("in", one.target), _LINKS):
+            if end is not _LINKS:
+                self._busy[end] -= 1
+            for place in self._held_back.pop(end, ()):
+                heapq.heappush(self._ready, place)
+        for follower in self._followers[index]:
+            self._waits_for[follower] -= 1
+            if not self._waits_for[follower]:
+                heapq.heappush(self._ready, self._place[follower])

@@ -1,0 +1,155 @@
+"""A time that no schedule of a plan can beat. Pure.
+
+Each resource is looked at by itself, with what must come before and after its activities (heads and tails): a link by
+its bytes (one machine, preemption allowed: Carlier 1982), slots by their time (parallel machines). Bytes and times are
+those of a migration that has its path alone: beside others it sends more and takes longer, never less.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from scheduler.planner.activities import Workload
+
+MOST_RELATED = 60_000
+"""Pairs of activities of which one comes before the other, up to which the work between two is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """One activity on one resource: it cannot begin before `head_s`, takes `work_s`, and `tail_s` comes after it."""
+
+    index: int
+    head_s: float
+    work_s: float
+    tail_s: float
+
+
+class Loads:
+    """What a workload asks of each resource, in seconds, and the least time before and after each activity.
+
+    `uses` are (resource, seconds) of each activity, `load_s` their sums; seconds are divided by how many a resource
+    takes at once.
+    """
+
+    def __init__(self, work: Workload) -> None:
+        self.work = work
+        self.machines: dict[str, int] = {}
+        self.uses: list[list[tuple[str, float]]] = []
+        slots = work.slots
+        for one in work.activities:
+            slots_of = {
+                f"out slots:{one.source}": slots.out_per_host,
+                f"in slots:{one.target}": slots.in_per_host,
+                "slots": slots.per_cluster,
+            }
+            self.machines |= slots_of
+            used = [(name, one.alone_s / most) for name, most in slots_of.items()]
+            used += [(link, one.alone_mib / work.capacity_mib_s[link]) for link in one.path]
+            self.uses.append(used)
+        self.load_s: dict[str, float] = {}
+        for used in self.uses:
+            for name, seconds in used:
+                self.load_s[name] = self.load_s.get(name, 0.0) + seconds
+        after = [frozenset(one.after) for one in work.activities]
+        followers: list[set[int]] = [set() for _ in after]
+        for index, earlier in enumerate(after):
+            for before in earlier:
+                followers[before].add(index)
+        order = _in_order(after, followers)
+        self.heads_s = self._spans(after, order)
+        self.tails_s = self._spans(followers, order[::-1])
+        self._whole_s = max([*self.load_s.values(), *self.tails_s, 1e-9])
+
+    def pressing(self, load_s: Mapping[str, float]) -> list[float]:
+        """Return how pressing each activity is: the more, the more loaded what it uses and the longer what follows."""
+        return [self.pressing_of(index, load_s) for index in range(len(self.uses))]
+
+    def pressing_of(self, index: int, load_s: Mapping[str, float]) -> float:
+        """Return how pressing one activity is."""
+        span_s = self.tails_s[index] + self.work.activities[index].alone_s
+        # A high power: the fullest resource decides nearly alone, the others where it is the same.
+        return sum((load_s[name] / self._whole_s) ** 4 for name, _ in self.uses[index]) + (span_s / self._whole_s) ** 4
+
+    def _spans(self, nearest: Sequence[Set[int]], order: Sequence[int]) -> list[float]:
+        """Return the least time that all before each activity take (or after it, with edges and order turned round)."""
+        spans = [0.0] * len(nearest)
+        all_before: list[set[int]] = [set() for _ in nearest]
+        related = 0
+        for index in order:
+            if not nearest[index]:
+                continue
+            spans[index] = max(spans[one] + self.work.activities[one].alone_s for one in nearest[index])
+            if related > MOST_RELATED:
+                continue
+            all_before[index] = set(nearest[index]).union(*(all_before[one] for one in nearest[index]))
+            related += len(all_before[index])
+            load_s: dict[str, float] = {}
+            for one in all_before[index]:
+                for name, seconds in self.uses[one]:
+                    load_s[name] = load_s.get(name, 0.0) + seconds
+            spans[index] = max(spans[index], *load_s.values())
+        return spans
+
+
+def lower_bound_s(loads: Loads) -> float:
+    """Return a time under which the activities cannot be done, whatever their order."""
+    activities, heads, tails = loads.work.activities, loads.heads_s, loads.tails_s
+    bounds = [heads[index] + one.alone_s + tails[index] for index, one in enumerate(activities)]
+    on: dict[str, list[_Use]] = {}
+    for index, used in enumerate(loads.uses):
+        for name, seconds in used:
+            machines = loads.machines.get(name)
+            # On a link bytes follow what a migration takes to begin; a slot is taken from the first moment on.
+            head_s = heads[index] + (activities[index].overhead_s if machines is None else 0.0)
+            on.setdefault(name, []).append(_Use(index, head_s, seconds * (machines or 1), tails[index]))
+    bounds += [_machines_bound(uses, loads.machines.get(name, 1)) for name, uses in on.items()]
+    return max(bounds, default=0.0)
+
+
+def _in_order(after: Sequence[Set[int]], followers: Sequence[Set[int]]) -> list[int]:
+    """Return the activities, each behind those it waits for."""
+    waits_for = [len(earlier) for earlier in after]
+    order = [index for index, waiting in enumerate(waits_for) if not waiting]
+    for index in order:
+        for follower in followers[index]:
+            waits_for[follower] -= 1
+            if not waits_for[follower]:
+                order.append(follower)
+    return order
+
+
+def _machines_bound(uses: Sequence[_Use], machines: int) -> float:
+    """Return the least time of uses on machines of which each takes one at a time."""
+    best = 0.0
+    # Sets to look at: all from some head on, all from some tail on.
+    for span in (_head, _tail):
+        ranked = sorted(uses, key=span, reverse=True)
+        work_s = 0.0
+        for count, use in enumerate(ranked, start=1):
+            work_s += use.work_s
+            is_last = count == len(ranked) or span(ranked[count]) != span(use)
+            if is_last and count >= machines:
+                heads = sum(heapq.nsmallest(machines, (one.head_s for one in ranked[:count])))
+                tails = sum(heapq.nsmallest(machines, (one.tail_s for one in ranked[:count])))
+                best = max(best, (heads + work_s + tails) / machines)
+    return max(best, _crowded(sorted((use.work_s for use in uses), reverse=True), machines))
+
+
+def _head(use: _Use) -> float:
+    return use.head_s
+
+
+def _tail(use: _Use) -> float:
+    return use.tail_s
+
+
+def _crowded(longest_first: Sequence[float], machines: int) -> float:
+    """Of k times the machines and one more, some machine takes k + 1: at best the shortest of them."""
+    best, k = 0.0, 1
+    while k * machines < len(longest_first):
+        best = max(best, sum(longest_first[k * machines - k : k * machines + 1]))
+        k += 1
+    return best
