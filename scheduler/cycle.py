@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cluster.config.settings import Mode
+from cluster.migration.learned import learn
 from cluster.plan import EVACUATE, Plan, PlanRecord, PlanState
 from cluster.store.protocol import Store
 from executors.runner import PlanRunner
@@ -69,6 +70,7 @@ class Cycle:
             seed=chosen.seed,
             engine=chosen.engine,
             frozen=frozen_guests(view, self._store.unresolved()),
+            learned=learn(self._store.moves()),
         )
         return make_plan(view.snapshot, request, view.settings)
 

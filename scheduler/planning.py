@@ -14,6 +14,7 @@ from cluster.guest import Guest
 from cluster.host import Host
 from cluster.migration.encryption import CODE as NO_TLS
 from cluster.migration.encryption import under_policy, why_no_target, why_stays
+from cluster.migration.learned import Learned
 from cluster.plan import NotMoved, Plan, Status, TierValue
 from cluster.problem import DrainGoal, MoveLimit, Problem, Proposal
 from cluster.rules import Enforcement
@@ -21,6 +22,7 @@ from cluster.snapshot import Snapshot
 from policies.registry import make_problem
 from scheduler.check import check_plan
 from scheduler.check.goals import figures, power_states, watts_of
+from scheduler.planner.foresight import CODE, Foresight
 from scheduler.planner.order import Ordering, order_moves
 from scheduler.planner.schedule import timed
 from scheduler.planner.state import count_broken
@@ -46,7 +48,10 @@ class CheckFailedError(TrimtabError):
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """What to plan for. `frozen` guests stay, each with (code, sentence); `drained` hosts are to be emptied."""
+    """What to plan for. `frozen` guests stay, each with (code, sentence); `drained` hosts are to be emptied.
+
+    `learned` is what past migrations teach of coming ones.
+    """
 
     policy: str = "balance"
     level: int = 3
@@ -58,6 +63,7 @@ class PlanRequest:
     seed: int = 1
     engine: str = "local"
     frozen: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    learned: Learned = Learned()
 
 
 def make_plan(
@@ -73,16 +79,8 @@ def make_plan(
 
     snapshot = under_policy(snapshot, settings.migration.encryption)
     request = replace(request, frozen={**_kept_by_encryption(snapshot), **request.frozen})
-    problem = make_problem(
-        request.policy,
-        snapshot,
-        limits=settings.limits,
-        consolidate=settings.consolidate,
-        level=request.level,
-        drained=request.drained,
-        max_moves=request.max_moves,
-        frozen=request.frozen,
-    )
+    foresight = Foresight(snapshot, settings, request.learned)
+    problem, request = _without_hopeless(snapshot, request, settings, foresight)
     budget = Budget(request.time_limit_s or 1.0, request.work_limit, request.workers, request.seed, request.engine)
     proposal = solve(problem, budget, stop)
     # A drained host is cordoned from here on: the plan is about the cluster as the policy saw it.
@@ -106,6 +104,7 @@ def make_plan(
         worth.along([(move.guest, move.target) for move in ordering.moves], tier),
         settings.migration,
         {host: saved_watts(seen.host_by_id[host]) for host in proposal.asleep},
+        foresight,
     )
     slots = settings.migration.for_policy(request.policy)
     planned = timed(steps, seen, replace(settings, migration=slots))
@@ -147,6 +146,32 @@ def make_plan(
     if findings:
         raise CheckFailedError(f"the checker refused the plan: {findings[0]}: please report it with 'trimtab capture'")
     return plan
+
+
+def _without_hopeless(
+    snapshot: Snapshot, request: PlanRequest, settings: Settings, foresight: Foresight
+) -> tuple[Problem, PlanRequest]:
+    """Return the problem without moves that would not converge, and the request with the guests that then stay."""
+    problem = _problem(snapshot, request, settings)
+    hopeless, allowed = foresight.hopeless(problem)
+    if hopeless:
+        frozen = {**{guest: (CODE, text) for guest, text in hopeless.items()}, **request.frozen}
+        request = replace(request, frozen=frozen)
+        problem = _problem(snapshot, request, settings)
+    return replace(problem, allowed={guest: allowed[guest] for guest in problem.movable}), request
+
+
+def _problem(snapshot: Snapshot, request: PlanRequest, settings: Settings) -> Problem:
+    return make_problem(
+        request.policy,
+        snapshot,
+        limits=settings.limits,
+        consolidate=settings.consolidate,
+        level=request.level,
+        drained=request.drained,
+        max_moves=request.max_moves,
+        frozen=request.frozen,
+    )
 
 
 def _with_what_is_left(problem: Problem, proposal: Proposal, ordering: Ordering, worth: Objective) -> Proposal:

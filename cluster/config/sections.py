@@ -208,6 +208,7 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
                 "encryption": choice(Encryption),
                 "compression": choice(Compression),
                 "parallel_connections": whole(1, 64),
+                "least_converges": RATIO,
                 "auto_converge": BOOLEAN,
                 "postcopy": BOOLEAN,
                 "downtime_steps": whole(1, 10),

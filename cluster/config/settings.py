@@ -144,6 +144,7 @@ class MigrationSettings:
     encryption: Encryption = Encryption.PREFER
     compression: Compression = Compression.NONE
     parallel_connections: int = 1
+    least_converges: float = 0.5
     auto_converge: bool = True
     postcopy: bool = True
     downtime_steps: int = 3

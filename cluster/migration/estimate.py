@@ -11,9 +11,9 @@ from cluster.migration.learned import NOTHING_LEARNED, Correction
 from cluster.migration.predict import (
     UNKNOWN_RATE_RATIO,
     Memory,
-    Prediction,
     Way,
     finish_by_postcopy,
+    margin,
     predict,
     probability,
     spread_of,
@@ -54,21 +54,22 @@ def estimate_migration(
     line_mbit_s: float | None = None,
     correction: Correction = NOTHING_LEARNED,
     least_converges: float = LEAST_CONVERGES,
+    postcopy: bool = True,
 ) -> Estimate:
     """Predict one migration at `mbit_s`. With an unknown dirty rate `default_dirty_mib_s` is assumed, and said so.
 
     `line_mbit_s` is what the link carries when the limit is lifted for the switch-over (unknown: no more than
     `mbit_s`), `correction` what was learned from past migrations. A guest that converges less surely than
-    `least_converges` and may be moved by post-copy is predicted so, in the note.
+    `least_converges` and may be moved by post-copy is predicted so, in the note; `postcopy` false: none may.
     """
     mib_s = mbit_s * correction.bandwidth_ratio / MBIT_PER_MIB
     line_mib_s = max(mib_s, (line_mbit_s or 0.0) / MBIT_PER_MIB)
     memory = memory_of(guest, default_dirty_mib_s)
     way = Way(mib_s, guest.migration.max_downtime_ms / 1000, line_mib_s, setup_s=SETUP_S, switch_s=SWITCH_S)
     predicted = predict(memory, way)
-    converges = _chance(guest, predicted)
+    converges = _chance(guest, predicted.margin)
     notes = [] if guest.dirty.mib_s is not None else [f"unknown dirty rate, {default_dirty_mib_s:g} MiB/s assumed"]
-    if converges < least_converges and may_postcopy(guest):
+    if postcopy and converges < least_converges and may_postcopy(guest):
         predicted, converges = finish_by_postcopy(memory, way), 0.99
         notes.append("by post-copy")
     return Estimate(
@@ -101,11 +102,18 @@ def may_postcopy(guest: Guest) -> bool:
     return guest.migration.allow_postcopy and not guest.migration.latency_sensitive
 
 
-def _chance(guest: Guest, predicted: Prediction) -> float:
+def chance_to_converge(guest: Guest, mib_s: float) -> float:
+    """Return the probability that a guest of known dirty rate converges at a bandwidth within its downtime limit."""
+    memory = memory_of(guest, 0.0)
+    if memory.in_use_mib <= mib_s * guest.migration.max_downtime_ms / 1000:
+        return _chance(guest, math.inf)
+    return _chance(guest, margin(memory.dirtying, Way(mib_s, guest.migration.max_downtime_ms / 1000)))
+
+
+def _chance(guest: Guest, far: float) -> float:
+    """Return the probability to converge of a guest so far from the edge."""
     dirty = guest.dirty
     if dirty.mib_s is None:
-        spread_ratio = UNKNOWN_RATE_RATIO
-    else:
-        seen_mib = dirty.mib_s * (dirty.over_s or SAMPLE_S)
-        spread_ratio = spread_of(seen_mib, hot_known=dirty.hot_mib is not None)
-    return probability(predicted.margin, spread_ratio)
+        return probability(far, UNKNOWN_RATE_RATIO)
+    seen_mib = dirty.mib_s * (dirty.over_s or SAMPLE_S)
+    return probability(far, spread_of(seen_mib, hot_known=dirty.hot_mib is not None))

@@ -89,11 +89,8 @@ def predict(memory: Memory, way: Way) -> Prediction:
     """Predict a pre-copy migration. Bandwidth must be above 0."""
     dirtying = memory.dirtying
     # Counted in MiB of memory: what of it the wire carries in a second.
-    mib_s = way.mib_s / (PAGE_RATIO * way.wire_ratio)
+    mib_s, stop_mib, _, unsent_mib = _pace(way)
     line_mib_s = max(way.line_mib_s, way.mib_s) / (PAGE_RATIO * way.wire_ratio)
-    stop_mib, wait_s = mib_s * way.max_downtime_s, min(SLICE_S / 2, way.max_downtime_s)
-    unsent_mib = stop_mib - mib_s * wait_s
-    margin = _margin(dirtying, mib_s, wait_s, unsent_mib)
     # Zero pages are found at the pace of memory and go into the stream of the first pass.
     zero_wire_mib = memory.zero_mib * ZERO_PAGE_RATIO
     seconds = zero_wire_mib / way.mib_s
@@ -118,7 +115,7 @@ def predict(memory: Memory, way: Way) -> Prediction:
         seconds=way.setup_s + seconds + downtime_s + disk_s,
         downtime_s=downtime_s,
         converges=converges,
-        margin=margin,
+        margin=margin(dirtying, way),
     )
 
 
@@ -145,12 +142,23 @@ def finish_by_postcopy(memory: Memory, way: Way) -> Prediction:
     )
 
 
-def _margin(dirtying: Dirtying, mib_s: float, wait_s: float, unsent_mib: float) -> float:
-    """Return how many times more may be dirtied while the last, shortest pass waits than it can send."""
+def margin(dirtying: Dirtying, way: Way) -> float:
+    """Return how many times more the guest might dirty while the last, shortest pass waits: the verdict's edge is 1.
+
+    Infinite for a guest that dirties nothing then, or whose hot set is still unsent then anyway.
+    """
+    _, stop_mib, wait_s, unsent_mib = _pace(way)
     if dirtying.is_idle or dirtying.set_mib <= unsent_mib:
         return math.inf
     dirtied_mib = dirtying.within_mib(wait_s) * (1 - unsent_mib / dirtying.set_mib)
-    return math.inf if dirtied_mib <= 0 else mib_s * wait_s / dirtied_mib
+    return math.inf if dirtied_mib <= 0 else (stop_mib - unsent_mib) / dirtied_mib
+
+
+def _pace(way: Way) -> tuple[float, float, float, float]:
+    """Return MiB of memory sent in a second, stop size in MiB, mean wait of a pass in s, MiB left when a pass ends."""
+    mib_s = way.mib_s / (PAGE_RATIO * way.wire_ratio)
+    stop_mib, wait_s = mib_s * way.max_downtime_s, min(SLICE_S / 2, way.max_downtime_s)
+    return mib_s, stop_mib, wait_s, stop_mib - mib_s * wait_s
 
 
 def probability(margin: float, spread_ratio: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cluster.errors import HostUnreachableError, RefusedError
+from cluster.migration.learned import Learned, learn
 from cluster.plan import DRAIN, EVACUATE, NotMoved, Plan, StepState
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Store
@@ -90,7 +91,10 @@ def _empty(here: Here, context: Context, host: str, errand: Errand) -> tuple[dic
         if not here.turns.until(lambda: why_no_plan(here.view()) is None, context.settings.collect.stale_s):
             raise RefusedError(f"host {host} is marked, but not emptied: {why_no_plan(here.view())}")
         view = here.view()
-        plan = _plan(context, view.snapshot, host, frozen_guests(view, here.loop.parts.store.unresolved()), errand)
+        store = here.loop.parts.store
+        plan = _plan(
+            context, view.snapshot, host, frozen_guests(view, store.unresolved()), errand, learn(store.moves())
+        )
         rounds = 0 if fewest is None or left < fewest else rounds + 1
         fewest = left if fewest is None else min(fewest, left)
         if not plan.steps or rounds >= NO_PROGRESS_ROUNDS:
@@ -113,7 +117,12 @@ def _must_be_seen(snapshot: Snapshot, host: str) -> None:
 
 
 def _plan(
-    context: Context, snapshot: Snapshot, host: str, frozen: Mapping[str, tuple[str, str]], errand: Errand
+    context: Context,
+    snapshot: Snapshot,
+    host: str,
+    frozen: Mapping[str, tuple[str, str]],
+    errand: Errand,
+    learned: Learned,
 ) -> Plan:
     chosen = context.settings.scheduler
     request = PlanRequest(
@@ -126,6 +135,7 @@ def _plan(
         seed=chosen.seed,
         engine=chosen.engine,
         frozen=frozen,
+        learned=learned,
     )
     return make_plan(snapshot, request, context.settings)
 
@@ -169,5 +179,5 @@ def _watch(context: Context, store: Store, host: str, errand: Errand) -> dict[st
             since_s = clock.monotonic_s()
         elif clock.monotonic_s() - since_s > patience_s:
             frozen = {one: ("not_movable", text) for one, text in store.unresolved().items()}
-            return _staying(snapshot, host, _plan(context, snapshot, host, frozen, errand))
+            return _staying(snapshot, host, _plan(context, snapshot, host, frozen, errand, learn(store.moves())))
         clock.sleep(POLL_S)

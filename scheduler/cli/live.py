@@ -13,6 +13,7 @@ from typing import Any
 
 from cluster.config.settings import CollectSource
 from cluster.errors import InputError, RefusedError, UnreachableError
+from cluster.migration.learned import Learned, learn
 from cluster.plan import Plan
 from cluster.snapshot import Snapshot
 from cluster.store.open import open_store
@@ -28,10 +29,11 @@ POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The cluster as the reports show it, and the guests that nothing may touch (id to sentence)."""
+    """The cluster as the reports show it, the guests that nothing may touch (id to sentence), what moves taught."""
 
     sight: Sight
     unresolved: Mapping[str, str]
+    learned: Learned = Learned()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -69,7 +71,7 @@ def look(context: Context, store: Store) -> Seen:
                 parts.fleet.close()
     for warning in sight.warnings:
         context.note(f"warning: {warning}")
-    return Seen(sight, store.unresolved())
+    return Seen(sight, store.unresolved(), learn(store.moves()))
 
 
 def from_reports(context: Context, store: Store, parts: Parts | None = None) -> Sight:

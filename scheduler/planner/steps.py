@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cluster.config.settings import MigrationSettings
-from cluster.migration.estimate import estimate_migration, link_mbit_s
+from cluster.config.settings import MigrationSettings, Settings
+from cluster.migration.learned import Learned
 from cluster.plan import Migrate, Sleep, Step
 from cluster.problem import Problem
 from scheduler.planner.edges import order_edges
+from scheduler.planner.foresight import Foresight
 from scheduler.planner.reasons import Reasons
 from scheduler.planner.state import Move
 
@@ -20,12 +21,15 @@ def build_steps(
     values: Sequence[float],
     settings: MigrationSettings,
     saves_watts: Mapping[str, float],
+    foresight: Foresight | None = None,
 ) -> tuple[Step, ...]:
     """Return the steps in an order that their `after` edges allow.
 
-    `values` are what the plan lowers: at the start and after each of the moves.
+    `values` are what the plan lowers: at the start and after each of the moves. Without a `foresight` estimates know
+    no budgets and nothing learned.
     """
     snapshot = problem.snapshot
+    foresight = foresight or Foresight(snapshot, Settings(migration=settings), Learned())
     start = {guest.id: guest.host for guest in snapshot.guests}
     reasons = Reasons(problem, {**start, **{move.guest: move.target for move in moves}})
     whole = values[0] - values[-1]
@@ -33,8 +37,6 @@ def build_steps(
     steps: list[Step] = []
     for index, move in enumerate(moves):
         guest = snapshot.guest_by_id[move.guest]
-        ends = snapshot.host_by_id[move.source], snapshot.host_by_id[move.target]
-        mbit_s = link_mbit_s(*ends, settings.mbit_s, settings.estimate_mbit_s)
         steps.append(
             Migrate(
                 id=f"s{index + 1}",
@@ -42,7 +44,7 @@ def build_steps(
                 source=move.source,
                 target=move.target,
                 reason=reasons.of(move),
-                estimate=estimate_migration(guest, mbit_s, settings.estimate_dirty_mib_s),
+                estimate=foresight.estimate(guest, move.source, move.target),
                 guest_name=guest.name,
                 after=tuple(f"s{earlier + 1}" for earlier in edges[index]),
                 parking=move.parking,

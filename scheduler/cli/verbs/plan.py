@@ -13,6 +13,7 @@ from pathlib import Path
 from cluster.config.settings import Settings
 from cluster.errors import InputError
 from cluster.formats.plan_file import load_plan, plan_to_json, write_plan
+from cluster.migration.learned import Learned
 from cluster.plan import EMPTYING, Plan, Status
 from cluster.snapshot import Snapshot
 from policies.registry import POLICIES
@@ -80,8 +81,8 @@ def _run(args: argparse.Namespace, context: Context) -> int:
         plan = load_plan(Path(args.show))
         snapshot = _shown_snapshot(args, context, plan)
     else:
-        snapshot, frozen = _look(args, context)
-        plan = _make(args, context, snapshot, frozen)
+        snapshot, frozen, learned = _look(args, context)
+        plan = _make(args, context, snapshot, frozen, learned)
     _put(args, context, plan, snapshot)
     if args.show is None and plan.status is Status.INFEASIBLE:
         return 1
@@ -137,21 +138,22 @@ def _refuse_contradictions(args: argparse.Namespace, context: Context) -> None:
         raise InputError(f"plan: --host goes with --policy drain, not with {policy}: add --policy drain")
 
 
-def _look(args: argparse.Namespace, context: Context) -> tuple[Snapshot, dict[str, tuple[str, str]]]:
-    """Return the cluster to plan for, and the guests that may not move, each with (code, sentence)."""
+def _look(args: argparse.Namespace, context: Context) -> tuple[Snapshot, dict[str, tuple[str, str]], Learned]:
+    """Return the cluster to plan for, guests that may not move, each with (code, sentence), and what moves taught."""
     frozen: dict[str, tuple[str, str]] = {}
+    learned = Learned()
     if args.file is not None:
         snapshot = read_snapshot(args.file, context.settings)
     else:
         from scheduler.cli.live import look_now
 
         seen = look_now(context)
-        snapshot = seen.snapshot
+        snapshot, learned = seen.snapshot, seen.learned
         frozen = {guest: ("not_movable", f"unresolved: {text}") for guest, text in seen.unresolved.items()}
     for host in args.hosts or ():
         if host not in snapshot.host_by_id:
             raise InputError(f"plan: --host: found {host!r}; allowed: {_some(snapshot)}")
-    return snapshot, frozen
+    return snapshot, frozen, learned
 
 
 def _some(snapshot: Snapshot) -> str:
@@ -160,7 +162,11 @@ def _some(snapshot: Snapshot) -> str:
 
 
 def _make(
-    args: argparse.Namespace, context: Context, snapshot: Snapshot, frozen: Mapping[str, tuple[str, str]]
+    args: argparse.Namespace,
+    context: Context,
+    snapshot: Snapshot,
+    frozen: Mapping[str, tuple[str, str]],
+    learned: Learned,
 ) -> Plan:
     settings = context.settings
     scheduler = settings.scheduler
@@ -182,6 +188,7 @@ def _make(
         seed=args.seed if args.seed is not None else scheduler.seed,
         engine=scheduler.engine,
         frozen=frozen,
+        learned=learned,
     )
     with _interruptible(context) as stop:
         return _on_a_thread(lambda: make_plan(snapshot, request, settings, stop.is_set))
