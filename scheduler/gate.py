@@ -15,6 +15,7 @@ from cluster.host import PowerState
 from cluster.plan import Plan, PlanRecord, StepState
 from cluster.rates import used_up
 from cluster.snapshot import Snapshot
+from scheduler.arrivals import Arrival, why_not_shown
 from scheduler.resting import resting_guests
 from scheduler.windows import any_open
 
@@ -31,6 +32,7 @@ class View:
     kill_switch: bool
     last_moves: Mapping[str, datetime] = field(default_factory=dict)
     last_failures: Mapping[str, datetime] = field(default_factory=dict)
+    arrivals: Mapping[str, Arrival] = field(default_factory=dict)
     permits_taken: Mapping[str, int] = field(default_factory=dict)
     store_problems: tuple[str, ...] = ()
     by_request: bool = False
@@ -166,7 +168,7 @@ def _settling(view: View) -> str | None:
     for guest in view.snapshot.guests:
         if guest.usage.cpu_millicores is None and view.last_moves.get(guest.id, recent) > recent:
             return f"waiting for figures of {guest.title} on its new host"
-    return None
+    return why_not_shown(view.snapshot, view.arrivals)
 
 
 def _cluster_cooldown(view: View) -> str | None:

@@ -23,6 +23,7 @@ from cluster.store.protocol import Lease
 from executors.events import Event, EventKind
 from executors.protocol import Sighting
 from executors.runner import PlanRunner
+from scheduler.arrivals import arrivals_of
 from scheduler.commands import carry_out
 from scheduler.cycle import Cycle
 from scheduler.gate import View, failed_moves, why_no_action
@@ -204,13 +205,15 @@ class Loop:
         # Later than clocks may differ: written while one was wrong. Waiting for that moment could take for ever.
         latest = self._clock.now() + timedelta(seconds=self.settings.collect.stale_s)
         moves = {guest: at for guest, at in self.parts.store.last_moves().items() if at <= latest}
-        failures = {guest: at for guest, at in failed_moves(self.parts.store.plans(20)).items() if at <= latest}
+        records = self.parts.store.plans(20)
+        failures = {guest: at for guest, at in failed_moves(records).items() if at <= latest}
         power = self.parts.power is not None
         return replace(
             self._bare_view(),
             snapshot=plannable_by_us(sight.snapshot, self.settings, sight.stopped, power),
             last_moves=moves,
             last_failures=failures,
+            arrivals=arrivals_of(records, latest),
             permits_taken={} if self.settings.rates.guest_per_day is None else self.parts.store.permits_taken(),
             store_problems=() if self.parts.world is not None else self.parts.store.durability_problems(),
         )

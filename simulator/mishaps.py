@@ -106,6 +106,8 @@ def _monitor_back(world: World, fault: Fault) -> None:
 
 
 def _agent_stops(world: World, fault: Fault) -> None:
+    if not world.hosts[fault.host].answers:
+        return  # nothing can be read of it anyway
     world.hosts[fault.host].last_report = observe_host(world, fault.host)
     world.say(f"the agent on {fault.host} stopped")
 

@@ -276,3 +276,15 @@ def test_the_collector_sees_delivered_cpu_and_pressure() -> None:
     assert (collector.host, seen.host.id) == ("a", "a")
     assert [guest.usage.cpu_millicores for guest in seen.guests] == [2000, 2000]
     assert (seen.usage.cpu_millicores, seen.usage.cpu_pressure_ratio) == (4000, 0.5)
+
+
+def test_an_agent_that_stops_on_a_silent_host_changes_nothing() -> None:
+    """Nothing can be read there anyway; the fault passes by."""
+    faults = [
+        Fault(5, FaultKind.HOST_SILENT, "a"),
+        Fault(10, FaultKind.AGENT_STOPS, "a"),
+        Fault(20, FaultKind.HOST_BACK, "a"),
+    ]
+    world, clock = make_world([make_guest("g")], faults=faults)
+    clock.advance(30)
+    assert (clock.now() - world.observe("a").taken_at).total_seconds() == 0
