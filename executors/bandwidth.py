@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from cluster.clock import Clock
 from cluster.errors import StepError, UnreachableError
-from cluster.migration.links import Flow, Links
+from cluster.migration.links import MIB_S_PER_MBIT_S, Flow, Links
 from cluster.migration.shares import NONE, shares_mib_s, whole_mib_s
 from cluster.plan import Migrate
 from executors.protocol import MigrationExecutor
@@ -43,10 +43,11 @@ class Bandwidth:
         self._links = links
         self._clock = clock
         self._most_mib_s = most_mib_s
-        self._least_mib_s = least_mib_s
+        self._any_least_mib_s = least_mib_s
         self._told: dict[str, int] = {}
         self._flowing: set[str] = set()
-        self._divided_last: tuple[object, dict[str, float]] | None = None
+        self._refused: dict[tuple[str, ...], tuple[float, str]] = {}
+        self._shared_last: tuple[object, dict[str, float]] | None = None
 
     def clear(self) -> None:
         """Forget what was told to running jobs: another process may have told them something else."""
@@ -65,7 +66,8 @@ class Bandwidth:
             self._told.pop(begun, None)
             self._flowing.add(begun)
         self._flowing &= ids
-        wanted = self._lowered(running, None)
+        self._refused.clear()
+        wanted, _ = self._lowered(running, running)
         for step, _ in running:
             if self._told.get(step.id) != wanted[step.id]:
                 self._tell(step, wanted[step.id])
@@ -73,45 +75,58 @@ class Bandwidth:
     def why_wait(self, step: Migrate, downtime_s: float, running: Running) -> str | None:
         """Say why a migration has to wait for bandwidth. `None`: there is enough for it and for those under way.
 
-        A link that gives even a single migration less than the least still carries one at a time.
+        A link that gives even a single migration less than the least still carries one at a time. What was refused a
+        place on a path is not weighed again before the next `share`.
         """
-        before = self._divided(running, {})
-        after = self._divided((*running, (step, downtime_s)), {})
-        alone = self._divided(((step, downtime_s),), {})[step.id]
-        if _is_less(after[step.id], self._least(alone)):
-            return f"its share of the bandwidth would be under migration.least_mib_s ({self._least_mib_s} MiB/s)"
-        for other, _ in running:
-            if _is_less(after[other.id], self._least(before[other.id])):
-                title = other.guest_name or other.guest
-                return f"the share of {title} would fall under migration.least_mib_s ({self._least_mib_s} MiB/s)"
-        return None
+        path, least_mib_s = self._links().path(step.source, step.target), self._least_mib_s(step)
+        if (refused := self._refused.get(path)) is None or refused[0] > least_mib_s:
+            if (why := self._why_wait(step, downtime_s, running)) is None:
+                return None
+            refused = self._refused[path] = least_mib_s, why
+        return refused[1]
 
-    def _least(self, at_most_mib_s: int) -> int:
-        return self._least_mib_s if at_most_mib_s == NONE else min(self._least_mib_s, at_most_mib_s)
+    def _why_wait(self, step: Migrate, downtime_s: float, running: Running) -> str | None:
+        after = self._shares((*running, (step, downtime_s)), {})
+        if _is_under(after[step.id], self._least_mib_s(step), self._alone_mib_s(step, downtime_s)):
+            return f"its share of the bandwidth would be under {self._least_mib_s(step):.0f} MiB/s"
+        before = self._shares(running, {})
+        for other, _ in running:
+            if _is_under(after[other.id], self._least_mib_s(other), before[other.id]):
+                title = other.guest_name or other.guest
+                return f"the share of {title} would fall under {self._least_mib_s(other):.0f} MiB/s"
+        return None
 
     def make_room(self, step: Migrate, downtime_s: float, running: Running) -> int | None:
         """Lower what runs, and return the limit that a migration is to start with.
 
         `None`: there is too little left for it, since a job that has to shrink cannot be reached.
         """
-        alone = self._divided(((step, downtime_s),), {})[step.id]
-        limit_mib_s = self._lowered(running, (step, downtime_s))[step.id]
-        if _is_less(limit_mib_s, self._least(alone)):
-            return None
-        self._told[step.id] = limit_mib_s
-        return limit_mib_s
+        everyone = (*running, (step, downtime_s))
+        wanted, stuck = self._lowered(running, everyone)
+        if stuck:
+            share = self._shares(everyone, stuck)[step.id]
+            if _is_under(share, self._least_mib_s(step), self._alone_mib_s(step, downtime_s)):
+                return None
+        self._told[step.id] = wanted[step.id]
+        return wanted[step.id]
+
+    def _alone_mib_s(self, step: Migrate, downtime_s: float) -> float:
+        return self._shares(((step, downtime_s),), {})[step.id]
+
+    def _least_mib_s(self, step: Migrate) -> float:
+        """Return the least that is worth having: what any migration should have, or what the plan counts on."""
+        return max(float(self._any_least_mib_s), (step.estimate.least_mbit_s or 0) * MIB_S_PER_MBIT_S)
 
     def limit_mib_s(self, step: Migrate) -> int:
         """Return the limit that a running migration was told last; the cap of any where it was told none yet."""
         return self._told.get(step.id, self._most_mib_s)
 
     # -- dividing --------------------------------------------------------------------------------------------------
-    def _lowered(self, running: Running, starting: tuple[Migrate, float] | None) -> dict[str, int]:
-        """Lower all jobs that have to shrink, and return what every migration is to have.
+    def _lowered(self, running: Running, everyone: Running) -> tuple[dict[str, int], dict[str, int]]:
+        """Lower all jobs that have to shrink; return what everyone is to have, and what those keep that cannot be told.
 
-        A job that cannot be told keeps what it has, and the others divide the rest.
+        They are `running`, and `everyone` with what is about to start.
         """
-        everyone = running if starting is None else (*running, starting)
         stuck: dict[str, int] = {}
         while True:
             wanted = self._divided(everyone, stuck)
@@ -123,15 +138,31 @@ class Bandwidth:
                 and not self._tell(step, wanted[step.id])
             ]
             if not failed:
-                return wanted
+                return wanted, stuck
             stuck |= {step.id: self._told.get(step.id, wanted[step.id]) for step in failed}
 
     def _divided(self, migrations: Running, stuck: Mapping[str, int]) -> dict[str, int]:
-        """Return each migration's limit in whole MiB/s, those `stuck` at theirs."""
+        """Return each migration's limit in whole MiB/s, those `stuck` at theirs.
+
+        Where nothing but its hosts' wires bounds it, it has only its own cap: wires divide themselves, and sooner.
+        """
         links = self._links()
-        now = self._clock.now()
+        budget = links.budget_mib_s(self._clock.now())
+        shares = self._shares(migrations, stuck)
+        limits = dict(stuck)
+        for step, _ in migrations:
+            if step.id not in stuck:
+                path = links.path(step.source, step.target)
+                is_shared = any(one.startswith("link:") or budget.get(one, math.inf) < math.inf for one in path)
+                limits[step.id] = whole_mib_s(shares[step.id]) if is_shared else self._most_mib_s
+        return limits
+
+    def _shares(self, migrations: Running, stuck: Mapping[str, int]) -> dict[str, float]:
+        """Return each migration's share in MiB/s, `stuck` ones left out and what they have taken off."""
+        links, now = self._links(), self._clock.now()
         capacity, budget = dict(links.capacity_mib_s(now)), dict(links.budget_mib_s(now))
         flows: list[Flow] = []
+        downtimes = {step.id: min(downtime_s, LONGEST_BURST_S) for step, downtime_s in migrations}
         for step, _ in migrations:
             path = links.path(step.source, step.target)
             for link in path:
@@ -139,14 +170,14 @@ class Bandwidth:
                 capacity.setdefault(link, math.inf)
                 if step.id in stuck:
                     capacity[link] = max(0.0, capacity[link] - stuck[step.id])
-                    budget[link] = max(0.0, budget.get(link, math.inf) - stuck[step.id])
+                    with_burst = stuck[step.id] * (1 + downtimes[step.id])
+                    budget[link] = max(0.0, budget.get(link, math.inf) - with_burst)
             if step.id not in stuck:
                 flows.append(Flow(step.id, path, float(self._most_mib_s) if self._most_mib_s != NONE else None))
-        downtimes = {step.id: min(downtime_s, LONGEST_BURST_S) for step, downtime_s in migrations}
         asked = flows, downtimes, capacity, budget
-        if self._divided_last is None or self._divided_last[0] != asked:
-            self._divided_last = asked, shares_mib_s(*asked)
-        return {**stuck, **{step: whole_mib_s(share) for step, share in self._divided_last[1].items()}}
+        if self._shared_last is None or self._shared_last[0] != asked:
+            self._shared_last = asked, shares_mib_s(*asked)
+        return self._shared_last[1]
 
     def _tell(self, step: Migrate, limit_mib_s: int) -> bool:
         with suppress(UnreachableError, StepError):
@@ -161,3 +192,8 @@ def _is_less(limit_mib_s: int, than_mib_s: int | None) -> bool:
     if limit_mib_s == NONE:
         return False
     return than_mib_s is None or than_mib_s == NONE or limit_mib_s < than_mib_s
+
+
+def _is_under(share_mib_s: float, least_mib_s: float, possible_mib_s: float) -> bool:
+    """Whether a share is less than the least, or than what is possible where that is less."""
+    return share_mib_s < min(least_mib_s, possible_mib_s) * (1 - 1e-6)
