@@ -99,14 +99,11 @@ class Bandwidth:
     def make_room(self, step: Migrate, downtime_s: float, running: Running) -> int | None:
         """Lower what runs, and return the limit that a migration is to start with.
 
-        `None`: there is too little left for it, since a job that has to shrink cannot be reached.
+        `None`: it has to wait, since a job that would have to shrink for it cannot be reached.
         """
-        everyone = (*running, (step, downtime_s))
-        wanted, stuck = self._lowered(running, everyone)
+        wanted, stuck = self._lowered(running, (*running, (step, downtime_s)))
         if stuck:
-            share = self._shares(everyone, stuck)[step.id]
-            if _is_under(share, self._least_mib_s(step), self._alone_mib_s(step, downtime_s)):
-                return None
+            return None
         self._told[step.id] = wanted[step.id]
         return wanted[step.id]
 

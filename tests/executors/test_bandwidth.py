@@ -91,7 +91,7 @@ def budgets_of(caps: Mapping[str, int], night_mib_s: int) -> list[BudgetSettings
     return [*made, BudgetSettings(BudgetScope.CLUSTER, mbit_s(night_mib_s), "", start=time(22, 0), end=time(6, 0))]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.fixed_dictionaries({host: st.integers(9, 100) for host in HOSTS}),
     st.integers(20, 150),
