@@ -6,16 +6,21 @@ the step's own estimate. Alone it runs at the full rate of its path; beside othe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from cluster.config.settings import MigrationSettings
+from cluster.guest import Guest
 from cluster.migration.links import MIB_S_PER_MBIT_S, Links
 from cluster.plan import Migrate
 
 MOST_RESENT_RATIO = 0.1
 """Beside others a migration may send so much more than alone, not more: better that one of them waits."""
+
+LONGEST_BURST_S = 1.0
+"""Allowed downtime for which a budget keeps room at most, as executors do."""
 
 MOST_DIRTY_RATIO = 0.95
 """However fast a guest dirties, so much less than its rate it counts as: those that never end are not in plans."""
@@ -25,7 +30,7 @@ MOST_DIRTY_RATIO = 0.95
 class Activity:
     """One migration: `drain_mib` at (rate - `dirty_mib_s`) after `overhead_s`; `after` are positions in the plan.
 
-    `rate_mib_s` is what it gets alone, `limit_mib_s` its own cap.
+    `rate_mib_s` is what it gets alone, `limit_mib_s` its own cap, `downtime_s` what its switch-over may take.
     """
 
     source: str
@@ -38,6 +43,7 @@ class Activity:
     limit_mib_s: float | None = None
     after: tuple[int, ...] = ()
     urgent: bool = False
+    downtime_s: float = 0.0
     alone_s: float = field(init=False)
     alone_mib: float = field(init=False)
 
@@ -74,16 +80,27 @@ class Slots:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Activities in plan order, with what they share."""
+    """Activities in plan order, with what they share: slots, and links with their speeds and budgets.
+
+    A budget keeps room for a switch-over's burst (`cluster/migration/shares.py`), which is rate x downtime.
+    """
 
     activities: tuple[Activity, ...]
     slots: Slots
     capacity_mib_s: Mapping[str, float]
+    budget_mib_s: Mapping[str, float] = field(default_factory=dict)
+
+    def usable_mib_s(self, link: str, flows: int, downtime_s: float) -> float:
+        """Return what of a link so many flows may use at once, with room for the burst of an even share."""
+        budget = self.budget_mib_s.get(link)
+        if budget is None:
+            return self.capacity_mib_s[link]
+        return min(self.capacity_mib_s[link], budget * flows / (flows + downtime_s))
 
 
 def workload(
     steps: Sequence[Migrate],
-    drain_mib: Mapping[str, float],
+    guests: Mapping[str, Guest],
     links: Links,
     at: datetime,
     settings: MigrationSettings,
@@ -91,20 +108,23 @@ def workload(
 ) -> Workload:
     """Return the scheduling problem of a plan's migrations, under the budgets that count at a moment.
 
-    `drain_mib` is the memory in use and the local disks of each guest, `urgent` the ids of steps that come first where
-    they can.
+    `urgent` are the ids of steps that come first where they can.
     """
     capacity = links.capacity_mib_s(at)
+    budgets = {link: mib_s for link, mib_s in links.budget_mib_s(at).items() if mib_s < math.inf}
     cap_mib_s = None if settings.mbit_s is None else settings.mbit_s * MIB_S_PER_MBIT_S
     place = {step.id: index for index, step in enumerate(steps)}
     activities = []
     for step in steps:
-        path = links.path(step.source, step.target)
-        rate = min(capacity[link] for link in path)
+        guest, path = guests[step.guest], links.path(step.source, step.target)
+        downtime_s = min(guest.migration.max_downtime_ms / 1000, LONGEST_BURST_S)
+        alone = (budgets[link] / (1 + downtime_s) for link in path if link in budgets)
+        rate = min([*(capacity[link] for link in path), *alone, *([] if cap_mib_s is None else [cap_mib_s])])
         said = step.estimate
         said_mib_s = said.mbit_s * MIB_S_PER_MBIT_S or rate
         moving_s = min(said.seconds, said.mib / said_mib_s)
-        drain = min(float(said.mib), drain_mib[step.guest])
+        in_use_mib = min(guest.memory_mib, guest.usage.memory_mib or guest.memory_mib)
+        drain = float(min(said.mib, in_use_mib + guest.local_disk_mib))
         dirty_mib_s = (said.mib - drain) / moving_s if moving_s > 0 else 0.0
         activities.append(
             Activity(
@@ -114,10 +134,11 @@ def workload(
                 drain,
                 dirty_mib_s,
                 said.seconds - moving_s,
-                rate if cap_mib_s is None else min(rate, cap_mib_s),
+                rate,
                 cap_mib_s,
                 tuple(sorted({place[one] for one in step.after if one in place})),
                 step.id in urgent,
+                downtime_s,
             )
         )
-    return Workload(tuple(activities), Slots.of(settings), capacity)
+    return Workload(tuple(activities), Slots.of(settings), capacity, budgets)

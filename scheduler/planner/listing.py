@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cluster.migration.links import Flow, has_room_beside, max_min_rates
@@ -101,14 +101,26 @@ class _Run:
 
     def _has_room(self, index: int) -> bool:
         running = [(self._flows[one], self._least[one]) for one in self._running]
-        return has_room_beside(self._flows[index], self._least[index], running, self._work.capacity_mib_s)
+        usable = self._usable([*self._running, index])
+        return has_room_beside(self._flows[index], self._least[index], running, usable)
+
+    def _usable(self, indices: Sequence[int]) -> Mapping[str, float]:
+        """Return what of the links these may use together."""
+        work = self._work
+        if not work.budget_mib_s:
+            return work.capacity_mib_s
+        on: dict[str, list[float]] = {}
+        for index in indices:
+            for link in self._flows[index].links:
+                on.setdefault(link, []).append(work.activities[index].downtime_s)
+        return {link: work.usable_mib_s(link, len(those), max(those)) for link, those in on.items()}
 
     def _advance(self, clock_s: float) -> float:
         """Go to the next moment at which one begins to move memory or ends, and let it."""
         activities = self._work.activities
         if self._changed:
             self._changed = False
-            rates = max_min_rates([self._flows[index] for index in self._moving], self._work.capacity_mib_s)
+            rates = max_min_rates([self._flows[index] for index in self._moving], self._usable(self._moving))
             self._rates = {index: activities[index].speed_mib_s(rates[self._flows[index].id]) for index in self._moving}
         due: dict[int, float] = {}
         for index in self._running:

@@ -39,6 +39,7 @@ class Loads:
         self.machines: dict[str, int] = {}
         self.uses: list[list[tuple[str, float]]] = []
         slots = work.slots
+        usable = _usable(work)
         for one in work.activities:
             slots_of = {
                 f"out slots:{one.source}": slots.out_per_host,
@@ -47,7 +48,7 @@ class Loads:
             }
             self.machines |= slots_of
             used = [(name, one.alone_s / most) for name, most in slots_of.items()]
-            used += [(link, one.alone_mib / work.capacity_mib_s[link]) for link in one.path]
+            used += [(link, one.alone_mib / usable[link]) for link in one.path]
             self.uses.append(used)
         self.load_s: dict[str, float] = {}
         for used in self.uses:
@@ -107,6 +108,19 @@ def lower_bound_s(loads: Loads) -> float:
             on.setdefault(name, []).append(_Use(index, head_s, seconds * (machines or 1), tails[index]))
     bounds += [_machines_bound(uses, loads.machines.get(name, 1)) for name, uses in on.items()]
     return max(bounds, default=0.0)
+
+
+def _usable(work: Workload) -> dict[str, float]:
+    """Return the most of each link that can be in use at once: with as many migrations on it as its slots allow."""
+    slots, shortest_s = work.slots, dict[str, float]()
+    for one in work.activities:
+        for link in one.path:
+            shortest_s[link] = min(one.downtime_s, shortest_s.get(link, one.downtime_s))
+    at_once = {"out": slots.out_per_host, "in": slots.in_per_host}
+    return {
+        link: work.usable_mib_s(link, min(slots.per_cluster, at_once.get(link.partition(":")[0], slots.per_cluster)), s)
+        for link, s in shortest_s.items()
+    }
 
 
 def _in_order(after: Sequence[Set[int]], followers: Sequence[Set[int]]) -> list[int]:

@@ -50,13 +50,8 @@ def timed(steps: Sequence[Step], snapshot: Snapshot, settings: Settings) -> Time
     Budgets are those that count when the snapshot was taken. What a host takes to wake or to sleep is not counted.
     """
     moves = [step for step in steps if isinstance(step, Migrate)]
-    drain_mib = {}
-    for step in moves:
-        guest = snapshot.guest_by_id[step.guest]
-        in_use_mib = min(guest.memory_mib, guest.usage.memory_mib or guest.memory_mib)
-        drain_mib[step.guest] = float(in_use_mib + guest.local_disk_mib)
     links = Links.of(snapshot.hosts, settings)
-    work = workload(moves, drain_mib, links, snapshot.taken_at, settings.migration, _urgent(moves, snapshot))
+    work = workload(moves, snapshot.guest_by_id, links, snapshot.taken_at, settings.migration, _urgent(moves, snapshot))
     found = schedule(work)
     in_order: list[Step] = []
     for index in found.order:

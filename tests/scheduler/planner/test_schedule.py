@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
 
@@ -68,6 +69,23 @@ def workloads(draw: st.DrawFn, most: int = 9) -> Workload:
     return Workload(tuple(activities), slots, capacity())
 
 
+@st.composite
+def budgeted(draw: st.DrawFn) -> Workload:
+    """The same under a budget on the uplink, with room for bursts."""
+    work = draw(workloads(5))
+    downtime_s, budget = draw(st.sampled_from([0.1, 0.3, 1.0])), draw(st.sampled_from([20.0, 70.0]))
+    room = budget / (1 + downtime_s)
+    activities = tuple(
+        replace(
+            one, downtime_s=downtime_s, rate_mib_s=min(one.rate_mib_s, room) if UPLINK in one.path else one.rate_mib_s
+        )
+        for one in work.activities
+    )
+    return replace(
+        work, activities=activities, capacity_mib_s={**capacity(), UPLINK: budget}, budget_mib_s={UPLINK: budget}
+    )
+
+
 @given(work=workloads())
 def test_a_timetable_keeps_to_slots_and_edges(work: Workload) -> None:
     """At every start no more run than may, and what a step waits for is done."""
@@ -100,7 +118,7 @@ def test_a_schedule_lies_between_its_bound_and_list_scheduling_in_plan_order(wor
 
 
 @settings(max_examples=40)
-@given(work=workloads(most=5))
+@given(work=workloads(most=5) | budgeted())
 def test_no_order_beats_the_bound(work: Workload) -> None:
     """The bound holds for every order there is."""
     bound_s = lower_bound_s(Loads(work))
@@ -161,8 +179,9 @@ def test_estimates_are_met_alone() -> None:
     """What is made of a step takes alone what its estimate says, and sends as much."""
     said = Estimate(mib=2200, seconds=22.5, downtime_ms=30, converges=0.99, mbit_s=839)
     step = Migrate("s1", "g", "a", "b", "", said, after=("wake",))
+    one_guest = {"g": Guest("g", "a", 2, 4096, usage=Usage(cpu_millicores=100, memory_mib=2000))}
     links = Links({"a": 839, "b": 1000})
-    (one,) = workload([step], {"g": 2000.0}, links, NOON, MigrationSettings()).activities
+    (one,) = workload([step], one_guest, links, NOON, MigrationSettings()).activities
     assert one.alone_s == pytest.approx(said.seconds, rel=0.01)
     assert one.alone_mib == pytest.approx(said.mib, rel=0.01)
     assert one.after == ()
