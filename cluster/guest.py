@@ -24,7 +24,8 @@ class Usage:
 class Dirty:
     """Memory dirtying, as sampled: unique MiB per second seen over a period, and the hot set.
 
-    A rate means little without `over_s`, the sampling period: pages dirtied twice within it count once.
+    A rate means little without `over_s`, the sampling period: pages dirtied twice within it count once. The hot set is
+    the one that samples over two periods speak for; with no end of it in sight, it may come out beyond the memory.
     """
 
     mib_s: float | None = None

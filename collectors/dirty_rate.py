@@ -1,17 +1,57 @@
-"""Whose dirty rate is measured next, and what was last measured. Pure bookkeeping; one guest at a time on a host.
+"""Whose dirty rate is measured next, over which period, and what is known of it. Pure bookkeeping; one guest at a time.
 
-A measurement is started at one look and its result read at a later one. It is kept with its period, since a rate
-means little without it, until the guest is measured anew, restarted or gone.
+A measurement is started at one look and its result read at a later one. A rate means little without its period, since
+a page written twice counts once: so a guest is measured over a short and a long period in turn, and what the long one
+shows no more of than the short one gives the hot set. A longer period costs no more: QEMU reads a sample of the pages
+at its start and at its end. The last few measurements count, until the guest is restarted or gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import fmean
 
 from cluster.guest import Dirty
+from cluster.migration.dirtying import hot_mib_from
 
 GIVE_UP_S = 60.0
 FIRST_ROUND_GAP_S = 20.0
+LONG_TIMES = 10
+"""How many times as long as the short period the long one is."""
+LONGEST_S = 60
+"""libvirt takes whole seconds, from 1 to 60."""
+MOST_KEPT = 5
+"""How many measurements of each period count. Each sampled page stands for 2 MiB: the mean evens chance out."""
+
+
+def dirty_from(samples: Iterable[Dirty]) -> Dirty:
+    """Return what measurements over one or two periods say together: the shorter one's rate, and the hot set.
+
+    The longer period's rate where the shorter shows nothing; unknown without any measurement.
+    """
+    rates: dict[float, list[float]] = {}
+    for one in samples:
+        if one.mib_s is not None and one.over_s is not None:
+            rates.setdefault(one.over_s, []).append(one.mib_s)
+    if not rates:
+        return Dirty()
+    short_s, long_s = min(rates), max(rates)
+    short, long = fmean(rates[short_s]), fmean(rates[long_s])
+    if not short:
+        return Dirty(long, long_s)
+    return Dirty(short, short_s, hot_mib_from((short, short_s), (long, long_s)))
+
+
+@dataclass(slots=True)
+class _Measured:
+    """The latest measurements of one run of a guest, oldest first."""
+
+    domain_id: int
+    short: deque[Dirty] = field(default_factory=lambda: deque(maxlen=MOST_KEPT))
+    long: deque[Dirty] = field(default_factory=lambda: deque(maxlen=MOST_KEPT))
+    long_next: bool = True
 
 
 class DirtyRateSampler:
@@ -22,9 +62,9 @@ class DirtyRateSampler:
 
     def __init__(self, every_s: float, period_s: float) -> None:
         self.every_s = every_s
-        # libvirt takes whole seconds, from 1 to 60.
-        self.period_s = min(60, max(1, round(period_s)))
-        self._known: dict[str, tuple[int, Dirty]] = {}
+        self.period_s = min(LONGEST_S, max(1, round(period_s)))
+        self.long_s = min(LONGEST_S, LONG_TIMES * self.period_s)
+        self._known: dict[str, _Measured] = {}
         self._tried_s: dict[str, float] = {}
         self._last_start_s: float | None = None
         self._under_way: tuple[str, int, float] | None = None
@@ -35,9 +75,18 @@ class DirtyRateSampler:
         return None if self._under_way is None else self._under_way[0]
 
     def known(self, guest: str, domain_id: int) -> Dirty:
-        """Return the last measurement of this run of a guest; unknown when there is none."""
-        measured_id, dirty = self._known.get(guest, (None, Dirty()))
-        return dirty if measured_id == domain_id else Dirty()
+        """Return what the last measurements of this run of a guest say; unknown when there is none."""
+        measured = self._known.get(guest)
+        if measured is None or measured.domain_id != domain_id:
+            return Dirty()
+        return dirty_from((*measured.short, *measured.long))
+
+    def period_of(self, guest: str, domain_id: int) -> int:
+        """Return the seconds to measure a guest over: short first, then long and short in turn."""
+        measured = self._known.get(guest)
+        if measured is None or measured.domain_id != domain_id:
+            return self.period_s
+        return self.long_s if measured.long_next else self.period_s
 
     def next(self, candidates: Mapping[str, int], now_s: float) -> str | None:
         """Return the guest to measure now, if any: the one untried the longest. `candidates`: id to libvirt's id."""
@@ -67,9 +116,14 @@ class DirtyRateSampler:
             return
         guest, domain_id, started_s = self._under_way
         if dirty is not None:
-            self._known[guest] = (domain_id, dirty)
+            measured = self._known.get(guest)
+            if measured is None or measured.domain_id != domain_id:
+                measured = self._known[guest] = _Measured(domain_id)
+            is_short = dirty.over_s is None or dirty.over_s <= self.period_s
+            (measured.short if is_short else measured.long).append(dirty)
+            measured.long_next = is_short and self.long_s > self.period_s
             self._under_way = None
-        elif now_s - started_s > GIVE_UP_S + self.period_s:
+        elif now_s - started_s > GIVE_UP_S + self.long_s:
             self._under_way = None
 
     def keep_only(self, present: Collection[str]) -> None:

@@ -265,7 +265,8 @@ class LibvirtCollector:
         self._dirty.keep_only(active)
         now_s = self._clock.monotonic_s()
         if (pending := self._dirty.pending) is not None:
-            self._dirty.finished(measured_dirty(active[pending].stats, self._dirty.period_s), now_s)
+            period_s = self._dirty.period_of(pending, active[pending].domain_id)
+            self._dirty.finished(measured_dirty(active[pending].stats, period_s), now_s)
             return
         candidates = {
             uuid: domain.domain_id
@@ -278,10 +279,11 @@ class LibvirtCollector:
         guest = self._dirty.next(candidates, now_s)
         if guest is None:
             return
+        period_s = self._dirty.period_of(guest, candidates[guest])
         try:
             begun = self._connection.call(
                 "measure a dirty rate",
-                lambda connection: reading.start_dirty_rate(connection, guest, self._dirty.period_s),
+                lambda connection: reading.start_dirty_rate(connection, guest, period_s),
                 self._left_s(),
             )
         except HostUnreachableError:

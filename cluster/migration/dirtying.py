@@ -60,7 +60,8 @@ class Dirtying:
 def from_sample(mib_s: float, over_s: float | None, hot_mib: float | None, memory_mib: float) -> Dirtying:
     """Return the curve through a sampled rate, for a guest with `memory_mib` in use.
 
-    A hot set smaller than what was seen written within the period is taken to be as large as that.
+    A hot set smaller than what was seen written within the period is taken to be as large as that; one beyond the
+    memory in use (`hot_mib_from` where the end of the set is not in sight) only shapes the curve.
     """
     period_s = over_s if over_s else SAMPLE_S
     seen_mib = min(mib_s * period_s, memory_mib)
@@ -68,7 +69,7 @@ def from_sample(mib_s: float, over_s: float | None, hot_mib: float | None, memor
         return Dirtying(0.0, 0.0, memory_mib)
     if hot_mib is None:
         return Dirtying(seen_mib / period_s, math.inf, memory_mib)
-    hot = max(seen_mib, min(hot_mib, memory_mib))
+    hot = max(seen_mib, hot_mib)
     return Dirtying(-hot * math.log1p(-min(seen_mib / hot, SATURATED_RATIO)) / period_s, hot, memory_mib)
 
 
@@ -80,11 +81,11 @@ def hot_mib_from(short: tuple[float, float], long: tuple[float, float]) -> float
     """
     (rate, period_s), (long_rate, long_s) = sorted((short, long), key=lambda sample: sample[1])
     seen_mib, long_seen_mib = rate * period_s, long_rate * long_s
-    if long_seen_mib <= 0 or long_s <= period_s:
+    if long_s <= period_s or seen_mib <= 0:
         return None
     if seen_mib >= SATURATED_RATIO * long_seen_mib:
         return max(seen_mib, long_seen_mib)
-    if seen_mib <= 0 or long_seen_mib / seen_mib >= 0.9 * long_s / period_s:
+    if long_seen_mib / seen_mib >= 0.9 * long_s / period_s:
         return None
     # The share of what was seen in the long period that the short one shows grows with the rate per page.
     low, high = 0.0, -math.log1p(-SATURATED_RATIO) / period_s

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.guest import Dirty
-from collectors.dirty_rate import FIRST_ROUND_GAP_S, DirtyRateSampler
+from collectors.dirty_rate import FIRST_ROUND_GAP_S, DirtyRateSampler, dirty_from
 
 MEASURED = Dirty(mib_s=5.0, over_s=1.0)
 
@@ -65,3 +65,50 @@ def test_zero_measures_nobody() -> None:
 def test_periods_are_whole_seconds_within_libvirts_range() -> None:
     """Libvirt takes 1 to 60 s."""
     assert [DirtyRateSampler(600, period).period_s for period in (0.2, 1.4, 500)] == [1, 1, 60]
+
+
+def measured(sampler: DirtyRateSampler, *rates: float, domain_id: int = 1) -> list[int]:
+    """Measure guest a as often as there are rates; return the periods asked for."""
+    periods = []
+    for number, rate in enumerate(rates):
+        now_s = number * 1000.0
+        assert sampler.next({"a": domain_id}, now_s) == "a"
+        periods.append(sampler.period_of("a", domain_id))
+        sampler.started("a", domain_id, now_s)
+        sampler.finished(Dirty(rate, periods[-1]), now_s + 20)
+    return periods
+
+
+def test_short_and_long_periods_take_turns() -> None:
+    """The short one first, so that something is known soon; a restart begins anew."""
+    sampler = DirtyRateSampler(600, 2)
+    assert measured(sampler, 9, 9, 9, 9) == [2, 20, 2, 20]
+    assert sampler.period_of("a", 1) == 2
+    assert measured(DirtyRateSampler(600, 2), 9) == [2]
+    assert sampler.period_of("a", 2) == 2
+    assert measured(DirtyRateSampler(600, 60), 9, 9) == [60, 60]
+
+
+def test_two_periods_show_the_hot_set() -> None:
+    """16 MiB written over and over: no more is seen in ten seconds than in one."""
+    sampler = DirtyRateSampler(600, 1)
+    measured(sampler, 16)
+    assert sampler.known("a", 1) == Dirty(16, 1)
+    sampler = DirtyRateSampler(600, 1)
+    measured(sampler, 16, 1.6)
+    known = sampler.known("a", 1)
+    assert (known.mib_s, known.over_s, known.hot_mib) == (16, 1, 16)
+
+
+def test_the_last_few_measurements_count() -> None:
+    """Their mean: one sampled page stands for 2 MiB."""
+    sampler = DirtyRateSampler(600, 60)
+    measured(sampler, 1000, *[10, 14, 12, 8, 16])
+    assert sampler.known("a", 1) == Dirty(12, 60)
+
+
+def test_what_only_the_long_period_sees_counts() -> None:
+    """A guest that writes seldom."""
+    assert dirty_from([Dirty(0, 1), Dirty(3, 10)]) == Dirty(3, 10)
+    assert dirty_from([Dirty(0, 1), Dirty(0, 10)]) == Dirty(0, 10)
+    assert dirty_from([]) == Dirty()
