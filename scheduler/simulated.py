@@ -6,6 +6,7 @@ from cluster.config.settings import Settings
 from cluster.snapshot import Snapshot
 from cluster.store.memory import MemoryStore
 from cluster.store.protocol import Command
+from scheduler import regret
 from scheduler.loop import Loop
 from scheduler.parts import Parts
 from scheduler.turns import Turns
@@ -60,6 +61,8 @@ class SimulatedLoop:
             self._store.set_flag(flag, "a person")
         elif verb in ("resume", "undrain", "unfail"):
             self._store.set_flag(flag, None)
+            if verb == "resume":
+                regret.forget(self._store)
         else:
             number = f"{verb}-{self._clock.monotonic_s()}"
             self._store.push_command(Command(number, verb, argument, "a person", self._clock.now()))

@@ -92,8 +92,12 @@ class GateSettings:
     max_moves: int = 20
     least_gain_ratio: float = 0.05
     guest_cooldown_s: float = 1800.0
+    manual_move_cooldown_s: float = 14400.0
     cluster_cooldown_s: float = 0.0
     stale_hosts_ratio: float = 0.2
+    regret_after_s: float = 300.0
+    regret_least_ratio: float = 0.25
+    regret_limit: int = 5
     kill_switch: str = "/etc/trimtab/stop"
 
 
@@ -141,10 +145,10 @@ class MigrationSettings:
     timeout_s: float = 1800.0
     estimate_mbit_s: float = 10000.0
     estimate_dirty_mib_s: float = 50.0
+    least_converges: float = 0.5
     encryption: Encryption = Encryption.PREFER
     compression: Compression = Compression.NONE
     parallel_connections: int = 1
-    least_converges: float = 0.5
     auto_converge: bool = True
     postcopy: bool = True
     downtime_steps: int = 3

@@ -7,6 +7,7 @@ import argparse
 from cluster.errors import RefusedError
 from cluster.migration.backoff import PREFIX, flag_of
 from cluster.store.protocol import Store
+from scheduler import regret
 from scheduler.cli.context import Context
 from scheduler.cli.live import open_store_now, who
 from scheduler.cli.verbs.pause import FLAG
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
             return 0
         by = store.flags().get(FLAG)
         store.set_flag(FLAG, None)
+        regret.forget(store)
         marks = store.unresolved()
     text = "not paused: nothing to do" if by is None else f"resumed (it was paused by {by})"
     if marks:
