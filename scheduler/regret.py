@@ -122,7 +122,7 @@ def bad_run(flags: Mapping[str, str], settings: GateSettings) -> list[Judgement]
 
 def least_gain_ratio(flags: Mapping[str, str], settings: GateSettings) -> float:
     """Return the least gain that a plan must promise: doubled for each bad plan in a row."""
-    raised = settings.least_gain_ratio * 2 ** len(bad_run(flags, settings))
+    raised: float = settings.least_gain_ratio * 2.0 ** len(bad_run(flags, settings))
     return max(settings.least_gain_ratio, min(MOST_RAISED, raised))
 
 
