@@ -16,6 +16,7 @@ from cluster.plan import Plan, PlanRecord, StepState
 from cluster.rates import used_up
 from cluster.snapshot import Snapshot
 from scheduler.arrivals import Arrival, why_not_shown
+from scheduler.manual_moves import flag_of, why_left_alone
 from scheduler.resting import resting_guests
 from scheduler.windows import any_open
 
@@ -83,8 +84,14 @@ def frozen_guests(view: View, unresolved: Mapping[str, str]) -> dict[str, tuple[
                 "cooldown",
                 f"moved at {moved_at:%H:%M:%S} UTC, rests for {cooldown.total_seconds():g} s",
             )
+        elif not view.by_request and (why := _moved_by_hand(view, guest.id)) is not None:
+            frozen[guest.id] = ("cooldown", f"{guest.title}: {why}")
     resting = resting_guests(view.snapshot, view.settings.windows, view.flags, view.now)
     return frozen | {guest: why for guest, why in resting.items() if guest not in unresolved}
+
+
+def _moved_by_hand(view: View, guest: str) -> str | None:
+    return why_left_alone(view.flags.get(flag_of(guest)), view.now, view.settings.gate.manual_move_cooldown_s)
 
 
 def failed_moves(records: Iterable[PlanRecord]) -> dict[str, datetime]:

@@ -32,6 +32,7 @@ from scheduler.last_look import why_not_now
 from scheduler.leadership import Leadership
 from scheduler.limits_now import LimitsNow
 from scheduler.lines import line_of
+from scheduler.manual_moves import ManualMoves
 from scheduler.parts import Parts
 from scheduler.resting import why_out_of_window
 from scheduler.see import Sight, build_snapshot
@@ -70,6 +71,7 @@ class Loop:
         self._silent_until_s: dict[str, float] = {}
         self._acting = threading.Lock()
         self._finishing = False
+        self._manual_moves = ManualMoves(parts.store)
         self._unticked = 0
         self.leadership = Leadership(parts.store, holder, settings.scheduler.lease_s, clock)
         limits = LimitsNow(lambda: self.settings, lambda: self.see(None).snapshot, clock)
@@ -132,6 +134,7 @@ class Loop:
         with self._acting:
             if self._finishing:
                 return
+            self._note_manual_moves()
             sentence = self.cycle_once.run()
         if sentence != self.sentence:
             self._listener(sentence)
@@ -256,6 +259,13 @@ class Loop:
                 self._silent_until_s[host] = until_s
             else:
                 self._silent_until_s.pop(host, None)
+
+    def _note_manual_moves(self) -> None:
+        """Find guests that somebody else has moved, before anything is planned. Only the leader does."""
+        if self.leadership.lease is not None and self.parts.store.active_plan() is None:
+            sight = self.see(None)
+            for line in self._manual_moves.look(sight.snapshot, sight.doubled, self._clock.now()):
+                self._listener(line)
 
     def _why_not_adopt(self) -> str | None:
         mode = self.settings.scheduler.mode

@@ -26,12 +26,13 @@ T = TypeVar("T")
 class Sight:
     """The snapshot, and what a person should know of how it came about: hosts never seen, guests seen twice, warnings.
 
-    `stopped` are the hosts on which the kill switch is set.
+    `stopped` are the hosts on which the kill switch is set, `doubled` the guests seen on two hosts.
     """
 
     snapshot: Snapshot
     warnings: tuple[str, ...]
     stopped: frozenset[str] = frozenset()
+    doubled: frozenset[str] = frozenset()
 
 
 def build_snapshot(
@@ -86,7 +87,7 @@ def build_snapshot(
     warnings += [found.text for found in find_contradictions(hosts, kept, rules)]
     snapshot = Snapshot("", now, tuple(hosts), kept, rules, settings.collect.stale_s)
     stopped = frozenset(one for one, report in by_host.items() if report.observation.kill_switch)
-    return Sight(replace(snapshot, id=snapshot_id(snapshot)), tuple(warnings), stopped)
+    return Sight(replace(snapshot, id=snapshot_id(snapshot)), tuple(warnings), stopped, frozenset(doubled))
 
 
 def doubted_sensors(sensed: Mapping[str, int]) -> tuple[str, ...]:

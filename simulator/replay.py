@@ -105,6 +105,10 @@ class _Replay:
             self._loop = self._factory(self._world, self._settings, self._clock)
         elif command.verb == "kill_switch":
             self._switch.touch() if command.argument == "on" else self._switch.unlink(missing_ok=True)
+        elif command.verb == "migrate":
+            guest, _, target = command.argument.partition(" ")
+            for source in self._world.location(guest):
+                self._world.start_migration(guest, source, target)
         else:
             self._loop.command(command.verb, command.argument)
 

@@ -22,8 +22,13 @@ from simulator.guests import ChangingLoad, Load, SimGuest, SquareLoad, SteadyLoa
 from simulator.network import SharedLink
 from simulator.world import World
 
-VERBS = ("pause", "resume", "drain", "undrain", "fail", "unfail", "sleep", "wake", "abort", "crash", "kill_switch")
-"""What a person does in a scenario: verbs of the command line, or `crash` and `kill_switch` (argument on or off)."""
+VERBS = (
+    *("pause", "resume", "drain", "undrain", "fail", "unfail", "sleep", "wake", "abort"),
+    *("crash", "kill_switch", "migrate"),
+)
+"""What a person does in a scenario: verbs of the command line, or `crash`, `kill_switch` (argument on or off) and
+`migrate` (argument guest and target host), which asks the hosts without Trimtab.
+"""
 
 
 @dataclass(frozen=True, slots=True)

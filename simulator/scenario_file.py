@@ -101,6 +101,10 @@ def _check(value: Value, scenario: Scenario) -> None:
                 raise item.at("host").refusal("the id of a host of this file", choices=known)
             if isinstance(spec, Fault) and spec.guest and spec.guest not in guests:
                 raise item.at("guest").refusal("the name of a guest of this file", choices=guests)
+    for item, command in zip(value.at("commands").items() if scenario.commands else [], scenario.commands, strict=True):
+        guest, _, target = command.argument.partition(" ")
+        if command.verb == "migrate" and (guest not in guests or target not in hosts):
+            raise item.at("argument").refusal("the name of a guest of this file, a space, and the id of a host of it")
     for what, ids in (("host", hosts), ("guest", guests)):
         if twice := sorted({one for one in ids if ids.count(one) > 1}):
             raise value.refusal(f"each {what} once", found=f"the {what} {twice[0]} twice")

@@ -150,6 +150,7 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
                 "least_gain_ratio": RATIO,
                 "guest_cooldown_s": AMOUNT,
                 "manual_move_cooldown_s": AMOUNT,
+                "manual_move_cooldown_s": AMOUNT,
                 "cluster_cooldown_s": AMOUNT,
                 "stale_hosts_ratio": RATIO,
                 "regret_after_s": AMOUNT,
