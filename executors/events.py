@@ -40,3 +40,4 @@ class Event:
     progress_ratio: float = 0.0
     mib: int = 0
     downtime_ms: int | None = None
+    seconds: float | None = None

@@ -44,7 +44,10 @@ class GuestFacts:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """The outgoing migration job of a guest. `out` false: there is none. `mib` is what it has sent."""
+    """The outgoing migration job of a guest. `out` false: there is none. `mib` is what it has sent.
+
+    `seconds`: how long one that is over took.
+    """
 
     out: bool
     ratio: float = 0.0
@@ -52,6 +55,7 @@ class JobView:
     downtime_ms: int | None = None
     postcopy: bool = False
     passes: Passes | None = None
+    seconds: float | None = None
 
 
 def find(connection: libvirt.virConnect, guest: str) -> libvirt.virDomain | None:
@@ -146,7 +150,8 @@ def completed(connection: libvirt.virConnect, guest: str) -> JobView:
     domain = find(connection, guest)
     statistics = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED) if domain is not None else {}
     downtime_ms = int(statistics["downtime"]) if "downtime" in statistics else None
-    return JobView(False, 1.0, int(statistics.get("data_processed", 0)) // MIB, downtime_ms)
+    seconds = int(statistics["time_elapsed"]) / 1000 if "time_elapsed" in statistics else None
+    return JobView(False, 1.0, int(statistics.get("data_processed", 0)) // MIB, downtime_ms, seconds=seconds)
 
 
 def abort(connection: libvirt.virConnect, guest: str) -> None:

@@ -266,9 +266,9 @@ class LibvirtMigrationExecutor:
         if not waiting.error and not waiting.measured:
             with suppress(UnreachableError, StepError):
                 view = self._call(step.target, "read its statistics", lambda c: domains.completed(c, step.guest))
-                waiting.last = last = Progress(True, 1.0, view.mib or last.mib, view.downtime_ms)
+                waiting.last = last = Progress(True, 1.0, view.mib or last.mib, view.downtime_ms, seconds=view.seconds)
                 waiting.measured = True
-        return Progress(False, last.ratio, last.mib, last.downtime_ms, waiting.error)
+        return Progress(False, last.ratio, last.mib, last.downtime_ms, waiting.error, seconds=last.seconds)
 
     # -- what libvirt does not carry over --------------------------------------------------------------------------
     def left_behind(self, step: Migrate) -> str:

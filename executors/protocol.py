@@ -40,7 +40,8 @@ class Sighting:
 class Progress:
     """A step under way. `running` false: it is over or nothing of it is known here; `error` as the world gave it.
 
-    `postcopy`: the guest runs on its target already, and part of its memory is still on its source.
+    `postcopy`: the guest runs on its target already, and part of its memory is still on its source. `seconds`: how
+    long a migration that is over took, where the world says so.
     """
 
     running: bool
@@ -49,6 +50,7 @@ class Progress:
     downtime_ms: int | None = None
     error: str = ""
     postcopy: bool = False
+    seconds: float | None = None
 
 
 MayBegin = Callable[[], bool]

@@ -333,7 +333,8 @@ class PlanRunner:
     ) -> None:
         known = progress or Progress(running=False)
         now, plan = self._clock.now(), record.plan.id
-        self._events.append(Event(kind, now, plan, text, str(state), step, known.ratio, known.mib, known.downtime_ms))
+        figures = (known.ratio, known.mib, known.downtime_ms, known.seconds)
+        self._events.append(Event(kind, now, plan, text, str(state), step, *figures))
 
     def _tell_adopted(self, record: PlanRecord) -> None:
         for step in _in_state(record, StepState.RUNNING):

@@ -31,6 +31,7 @@ from scheduler.intent import is_urgent, plannable_by_us
 from scheduler.last_look import why_not_now
 from scheduler.leadership import Leadership
 from scheduler.limits_now import LimitsNow
+from scheduler.learning import MoveNotes
 from scheduler.lines import line_of
 from scheduler.manual_moves import ManualMoves
 from scheduler.parts import Parts
@@ -73,6 +74,7 @@ class Loop:
         self._finishing = False
         self._manual_moves = ManualMoves(parts.store)
         self._unticked = 0
+        self._move_notes = MoveNotes()
         self.leadership = Leadership(parts.store, holder, settings.scheduler.lease_s, clock)
         limits = LimitsNow(lambda: self.settings, lambda: self.see(None).snapshot, clock)
         self.runner = PlanRunner(
@@ -127,6 +129,7 @@ class Loop:
             for event in self.runner.tick():
                 self._note_power(event)
                 if event.kind is not EventKind.PROGRESS:
+                self._learn(event)
                     self._listener(line_of(event))
 
     def cycle(self) -> None:
@@ -273,6 +276,26 @@ class Loop:
 
     def _note_power(self, event: Event) -> None:
         """Remember which hosts sleep because we put them to sleep."""
+    def _regret(self) -> None:
+        """Judge plans that ended a while ago by the cluster as it is now. Only the leader does."""
+        store = self.parts.store
+        if self._lease() is None or store.active_plan() is not None:
+            return
+        flags = store.flags()
+        for record in regret.due(store.plans(20), flags, self.settings.gate, self._clock.now()):
+            judgement = regret.judge(record, self.see(None).snapshot)
+            store.set_flag(regret.PREFIX + record.plan.id, "unknown" if judgement is None else regret.write(judgement))
+            if judgement is not None and judgement.ratio < self.settings.gate.regret_least_ratio:
+                self._listener(regret.line(record.plan.id, judgement))
+        for flag in regret.outworn(flags):
+            store.set_flag(flag, None)
+
+    def _learn(self, event: Event) -> None:
+        """Keep what a migration took. Knowledge is worth no trouble: without the store it is let go."""
+        if (fact := self._move_notes.note(event)) is not None:
+            with contextlib.suppress(UnreachableError):
+                self.parts.store.record_move(fact)
+
         if event.kind is EventKind.ENDED and event.state == StepState.DONE:
             if isinstance(event.step, Sleep):
                 self.parts.store.set_flag(f"power:{event.step.host}", "asleep")
