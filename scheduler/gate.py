@@ -76,6 +76,8 @@ def frozen_guests(view: View, unresolved: Mapping[str, str]) -> dict[str, tuple[
         moved_at, failed_at = view.last_moves.get(guest.id), view.last_failures.get(guest.id)
         if guest.id in unresolved:
             frozen[guest.id] = ("not_movable", f"unresolved: {unresolved[guest.id]}")
+        elif guest.id in frozen:
+            continue
         elif not view.by_request and failed_at is not None and view.now - failed_at < cooldown:
             rest = f"it is tried again after {cooldown.total_seconds():g} s"
             frozen[guest.id] = ("cooldown", f"its migration failed at {failed_at:%H:%M:%S} UTC, {rest}")
