@@ -15,6 +15,7 @@ from cluster.host import PowerState
 from cluster.plan import Plan, PlanRecord, StepState
 from cluster.rates import used_up
 from cluster.snapshot import Snapshot
+from scheduler import regret
 from scheduler.arrivals import Arrival, why_not_shown
 from scheduler.manual_moves import flag_of, why_left_alone
 from scheduler.resting import resting_guests
@@ -187,6 +188,10 @@ def _cluster_cooldown(view: View) -> str | None:
     return f"cooling down after the last move, {rest_s:.0f} s to go" if rest_s > 0 else None
 
 
+def _regret(view: View) -> str | None:
+    return None if view.by_request else regret.why_rest(view.flags, view.settings.gate)
+
+
 # -- before acting -------------------------------------------------------------------------------------------------
 
 
@@ -212,7 +217,7 @@ def _least_gain(view: View, plan: Plan) -> str | None:
         return None
     goal = plan.goals[1]
     gain = (goal.before - goal.after) / goal.before if goal.before > 0 else 0.0
-    least = view.settings.gate.least_gain_ratio
+    least = regret.least_gain_ratio(view.flags, view.settings.gate)
     return f"the gain of {gain:.1%} is under the least of {least:.1%}" if gain < least else None
 
 
@@ -231,5 +236,5 @@ def _first(view: View, checks: Iterable[Check]) -> str | None:
 
 
 ALWAYS: tuple[Check, ...] = (_kill_switch, _paused, _blackout)
-BEFORE_PLANNING: tuple[Check, ...] = (_stale_hosts, _quiet_start, _settling, _cluster_cooldown)
+BEFORE_PLANNING: tuple[Check, ...] = (_stale_hosts, _quiet_start, _settling, _cluster_cooldown, _regret)
 BEFORE_ACTING: tuple[PlanCheck, ...] = (_store_not_durable, _mode, _act_window, _least_gain, _most_moves)

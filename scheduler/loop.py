@@ -23,6 +23,7 @@ from cluster.store.protocol import Lease
 from executors.events import Event, EventKind
 from executors.protocol import Sighting
 from executors.runner import PlanRunner
+from scheduler import regret
 from scheduler.arrivals import arrivals_of
 from scheduler.commands import carry_out
 from scheduler.cycle import Cycle
@@ -30,8 +31,8 @@ from scheduler.gate import View, failed_moves, why_no_action
 from scheduler.intent import is_urgent, plannable_by_us
 from scheduler.last_look import why_not_now
 from scheduler.leadership import Leadership
-from scheduler.limits_now import LimitsNow
 from scheduler.learning import MoveNotes
+from scheduler.limits_now import LimitsNow
 from scheduler.lines import line_of
 from scheduler.manual_moves import ManualMoves
 from scheduler.parts import Parts
@@ -73,8 +74,8 @@ class Loop:
         self._acting = threading.Lock()
         self._finishing = False
         self._manual_moves = ManualMoves(parts.store)
-        self._unticked = 0
         self._move_notes = MoveNotes()
+        self._unticked = 0
         self.leadership = Leadership(parts.store, holder, settings.scheduler.lease_s, clock)
         limits = LimitsNow(lambda: self.settings, lambda: self.see(None).snapshot, clock)
         self.runner = PlanRunner(
@@ -128,8 +129,8 @@ class Loop:
                 self._listener(carry_out(command, self.parts.store, self.runner, lambda: self.view(None), lease.token))
             for event in self.runner.tick():
                 self._note_power(event)
-                if event.kind is not EventKind.PROGRESS:
                 self._learn(event)
+                if event.kind is not EventKind.PROGRESS:
                     self._listener(line_of(event))
 
     def cycle(self) -> None:
@@ -137,6 +138,7 @@ class Loop:
         with self._acting:
             if self._finishing:
                 return
+            self._regret()
             self._note_manual_moves()
             sentence = self.cycle_once.run()
         if sentence != self.sentence:
@@ -274,8 +276,6 @@ class Loop:
         mode = self.settings.scheduler.mode
         return None if mode is Mode.ACT else f"mode {mode}: what runs is finished, and planned anew"
 
-    def _note_power(self, event: Event) -> None:
-        """Remember which hosts sleep because we put them to sleep."""
     def _regret(self) -> None:
         """Judge plans that ended a while ago by the cluster as it is now. Only the leader does."""
         store = self.parts.store
@@ -296,6 +296,8 @@ class Loop:
             with contextlib.suppress(UnreachableError):
                 self.parts.store.record_move(fact)
 
+    def _note_power(self, event: Event) -> None:
+        """Remember which hosts sleep because we put them to sleep."""
         if event.kind is EventKind.ENDED and event.state == StepState.DONE:
             if isinstance(event.step, Sleep):
                 self.parts.store.set_flag(f"power:{event.step.host}", "asleep")
