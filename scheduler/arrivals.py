@@ -34,13 +34,21 @@ def arrivals_of(records: Iterable[PlanRecord], latest: datetime) -> dict[str, Ar
     return {guest: arrival for guest, arrival in found.items() if arrival.at <= latest}
 
 
+def clock_margin(snapshot: Snapshot) -> timedelta:
+    """Return by how much a host's time of day may differ from ours while its figures count as fresh.
+
+    They may be ahead of us by `stale_s` and as old as that besides.
+    """
+    return timedelta(seconds=2 * snapshot.stale_s)
+
+
 def why_not_shown(snapshot: Snapshot, arrivals: Mapping[str, Arrival]) -> str | None:
     """Say which guest the figures do not show where we brought it, so that they may be older than its arrival.
 
-    A host's time of day may differ from ours by as much as makes its figures stale; a report that is later than the
-    arrival by more than that is believed: somebody else has moved or stopped the guest.
+    A report that is later than the arrival by more than clocks may differ is believed: somebody else has moved or
+    stopped the guest.
     """
-    margin = timedelta(seconds=snapshot.stale_s)
+    margin = clock_margin(snapshot)
     for guest, arrival in sorted(arrivals.items()):
         host = snapshot.host_by_id.get(arrival.host)
         if host is None or snapshot.why_unplannable(host) is not None:

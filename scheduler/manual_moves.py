@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from cluster.plan import PlanRecord, StepState
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Store
+from scheduler.arrivals import clock_margin
 
 _STAYS = frozenset({StepState.FAILED, StepState.ABORTED})
 _BEGUN = _STAYS | {StepState.RUNNING, StepState.DONE, StepState.UNRESOLVED}
@@ -48,24 +49,24 @@ def sent_to(records: Iterable[PlanRecord]) -> dict[str, Sent]:
 def moved_by_hand(
     before: Mapping[str, str], seen: Mapping[str, str], snapshot: Snapshot, sent: Mapping[str, Sent]
 ) -> dict[str, str]:
-    """Return the guests that somebody else has moved, with the host each is on now.
+    """Return the guests that somebody else has moved, with the host each is on now, `seen`.
 
-    `before` is where they were at the last look, `seen` where they are now. Without a last look, what counts is where
-    our last step left them, once the figures are later than clocks may differ.
+    What counts is where our last step left them, once the figures are later than clocks may differ: before that they
+    may be older than our move. Where no step of ours has arrived, it is where they were at the last look, `before`.
     """
     found: dict[str, str] = {}
-    margin = timedelta(seconds=snapshot.stale_s)
+    margin = clock_margin(snapshot)
     for guest, host in seen.items():
         ours = sent.get(guest)
         if ours is not None and host in ours.hosts:
             continue
-        if guest in before:
-            if host != before[guest]:
-                found[guest] = host
-        elif ours is not None and ours.arrived:
+        if ours is None or not ours.arrived:
+            moved = before.get(guest, host) != host
+        else:
             measured_at = snapshot.host_by_id[host].measured_at
-            if measured_at is not None and measured_at > ours.at + margin:
-                found[guest] = host
+            moved = measured_at is not None and measured_at > ours.at + margin
+        if moved:
+            found[guest] = host
     return found
 
 

@@ -8,10 +8,10 @@ Each run has a small cluster with little room, two or three schedulers with cloc
 fast or slow, now and then standing still with their process), and plans by chance that are ordered and checked as
 real ones are. Schedulers are killed at any call, the store restarts, is cut off or loses an answer, hosts fall silent
 or lose their power, migrations fail, QEMUs die or hang, people pause, drain, abort and move guests by hand. It is
-wrong when a guest runs twice, is lost by no fault, a host's memory or the limits on migrations at once are passed, a
-step begins under a token that is not the newest or is begun by two, the journal says of a step what the world does
-not show, or a plan does not come to its end once all is well again. Exit status 1 when anything was wrong, with the
-seeds.
+wrong when a guest runs twice or is lost by no fault; when a host's memory, the limits on migrations at once, a
+bandwidth budget or a rate limit are passed; when a step begins under a token that is not the newest, or is begun by
+two; when the journal says of a step what the world does not show, or a scheduler speaks of a move by hand that was
+its own; when a plan does not come to its end once all is well again. Exit status 1 then, with the seeds.
 """
 
 from __future__ import annotations
@@ -68,10 +68,13 @@ def main() -> int:
     began = time.perf_counter()
     total: Counter[str] = Counter()
     wrong: list[Outcome] = []
+    with_budget, busiest = 0, 0.0
     for outcome in outcomes(range(chosen.first, chosen.first + chosen.runs), chosen.processes):
         total["runs"] += 1
         for name in ("done", "ended_otherwise", "held_up", "deaths", "leaders", "strikes"):
             total[name] += getattr(outcome, name)
+        with_budget += outcome.busiest_ratio > 0
+        busiest = max(busiest, outcome.busiest_ratio)
         if outcome.wrong:
             wrong.append(outcome)
             if len(wrong) <= MOST_SHOWN:
@@ -80,7 +83,8 @@ def main() -> int:
         f"{total['runs']} runs, seeds {chosen.first} to {chosen.first + chosen.runs - 1},"
         f" {time.perf_counter() - began:.0f} s: {total['done']} steps done, {total['ended_otherwise']} ended otherwise,"
         f" {total['deaths']} schedulers killed, {total['leaders']} times one came to lead, {total['strikes']} strikes"
-        f" at a call, {total['held_up']} starts held up in the last window"
+        f" at a call, {total['held_up']} starts held up in the last window; {with_budget} runs used a bandwidth budget,"
+        f" up to {busiest:.1%} of it"
     )
     print(f"{len(wrong)} runs with something wrong" + (f": seeds {[one.seed for one in wrong][:50]}" if wrong else ""))
     return 1 if wrong else 0

@@ -14,16 +14,13 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, cast
 
+from benchmarks.chaos.cluster import make_cluster, make_settings
 from benchmarks.chaos.plans import ChanceCycle
 from benchmarks.chaos.strikes import Counted, Fate, Killed, StruckHands, StruckStore, draw_strikes
 from benchmarks.chaos.trouble import Act, Deadline, Verb, draw_acts, draw_faults
 from benchmarks.chaos.witness import Start, WatchedStore, WatchedWorld, Witness
-from cluster.config.settings import CollectSource, GateSettings, MigrationSettings, Mode, ReserveSettings, Settings
 from cluster.errors import TrimtabError
-from cluster.guest import Guest, MigrationPolicy, Usage
-from cluster.host import Host, PowerModel
 from cluster.plan import Migrate
-from cluster.rules import AntiAffinity, Pin, Rule, Selector
 from cluster.store.protocol import Command, Store
 from scheduler.loop import Loop
 from scheduler.parts import Parts
@@ -32,14 +29,12 @@ from simulator.build import demo_settings_hosts
 from simulator.clock import SimClock
 from simulator.executor import SimPowerExecutor
 from simulator.fleet import SimFleet
-from simulator.guests import SimGuest, SteadyLoad, Writes
+from simulator.network import SharedLink
 
 BAD_S = 100.0
 """For how long things go wrong; then all comes back, and what is under way has to end."""
 REST_S = 330.0
 """Time for that: a migration's time-out, what it takes to settle, and a lease, one after the other."""
-TIMEOUT_S = 45.0
-LEASE_S = 15.0
 
 
 class OwnClock:
@@ -92,6 +87,7 @@ class Outcome:
     deaths: int
     leaders: int
     strikes: int
+    busiest_ratio: float = 0.0
     log: tuple[str, ...] = ()
 
 
@@ -108,10 +104,11 @@ class Run:
         self.random = Random(self.seed)
         self.clock = SimClock(datetime(2026, 11, 23, 10, tzinfo=UTC))
         hosts, guests, rules = make_cluster(self.random)
-        self.settings = make_settings(self.random)
-        self.world = WatchedWorld(hosts, guests, self.clock, rules, sample_s=60.0)
+        self.settings = make_settings(self.random, hosts)
+        wires = [SharedLink(one.name, one.mbit_s, frozenset(one.hosts)) for one in self.settings.links]
+        self.world = WatchedWorld(hosts, guests, self.clock, rules, shared_links=wires, sample_s=60.0)
         self.settings = replace(self.settings, hosts=demo_settings_hosts(self.world), rules=rules)
-        self.witness = Witness(self.settings.migration, self.clock.monotonic_s)
+        self.witness = Witness(self.settings, self.clock.monotonic_s)
         self.store = WatchedStore(self.clock, self.world, self.witness)
         self.world.witness, self.world.store = self.witness, self.store
         self.counted = Counted(draw_strikes(self.random, 4))
@@ -160,6 +157,7 @@ class Run:
             self.deaths,
             len(tally.tokens),
             len(self.counted.fallen),
+            tally.busiest_ratio,
             tuple(self.log) if self.verbose else (),
         )
 
@@ -299,6 +297,7 @@ class Run:
     def _hear(self, one: Scheduler) -> None:
         for line in one.lines:
             self._note(f"{one.holder}: {line}")
+            self.witness.hears(line)
         one.lines.clear()
 
     def _listen(self) -> None:
@@ -308,70 +307,3 @@ class Run:
 
 
 _at: Callable[[Any], float] = lambda one: float(one.at_s)  # noqa: E731  # a key for lists of several kinds
-
-
-def make_settings(random: Random) -> Settings:
-    """Return settings under which much happens in little time."""
-    plain = Settings()
-    return replace(
-        plain,
-        scheduler=replace(plain.scheduler, mode=Mode.ACT, interval_s=10.0, lease_s=LEASE_S, plan_expires_s=120.0),
-        gate=GateSettings(quiet_start_s=0.0, guest_cooldown_s=15.0, stale_hosts_ratio=0.6, least_gain_ratio=0.0),
-        collect=replace(plain.collect, source=CollectSource.SIMULATED, interval_s=8.0, smoothing_s=0.0, stale_s=30.0),
-        reserve=ReserveSettings(memory_mib=0, memory_ratio=0.0),
-        migration=MigrationSettings(
-            mbit_s=random.choice((None, 800.0)),
-            out_per_host=random.choice((1, 1, 2)),
-            in_per_host=random.choice((1, 1, 2)),
-            per_cluster=random.choice((1, 2, 4)),
-            timeout_s=TIMEOUT_S,
-        ),
-    )
-
-
-def make_cluster(random: Random) -> tuple[list[Host], list[SimGuest], tuple[Rule, ...]]:
-    """Return three to five hosts with little room to spare, their guests, and a rule or two that hold."""
-    link_mbit_s = random.choice((1000.0, 2500.0, 10000.0))
-    names = [f"h{number}" for number in range(random.randint(3, 5))]
-    guests = []
-    for number in range(random.randint(2, 3) * len(names)):
-        gib = random.choice((1, 1, 1, 2, 4))
-        on = random.choice(names)
-        facts = Guest(
-            id=f"g{number}",
-            host=on,
-            name=f"g{number}",
-            vcpus=2,
-            memory_mib=gib * 1024,
-            usage=Usage(None, memory_mib=gib * 700),
-            migration=MigrationPolicy(max_downtime_ms=300),
-        )
-        stubborn = random.random() < 0.06
-        writes = Writes(hot_mib=gib * 300.0, hot_mib_s=3000.0) if stubborn else Writes(40.0, 10.0, 2.0)
-        guests.append(SimGuest(facts, SteadyLoad(random.randrange(100, 900)), writes))
-    held = {name: sum(one.facts.memory_mib for one in guests if one.facts.host == name) for name in names}
-    hosts = [
-        Host(
-            id=name,
-            cpu_millicores=32000,
-            memory_mib=max(4096, held[name] + 1024 * random.choice((0, 1, 2, 4, 8))),
-            migration_mbit_s=link_mbit_s,
-            power=PowerModel(
-                controllable=True, watts=((0.0, 100.0), (1.0, 200.0)), sleep_watts=5.0, wake_s=20.0, sleep_s=8.0
-            ),
-        )
-        for name in names
-    ]
-    return hosts, guests, tuple(_rules(random, hosts, guests))
-
-
-def _rules(random: Random, hosts: list[Host], guests: list[SimGuest]) -> list[Rule]:
-    rules: list[Rule] = []
-    first = {one.facts.host: one.facts.id for one in guests}
-    if random.random() < 0.5 and len(first) > 1:
-        rules.append(AntiAffinity(name="apart", guests=Selector(ids=tuple(sorted(first.values())[:3]))))
-    if random.random() < 0.3:
-        one = random.choice(guests).facts
-        other = random.choice(hosts).id
-        rules.append(Pin(name="pinned", guests=Selector(ids=(one.id,)), hosts=Selector(ids=tuple({one.host, other}))))
-    return rules

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cluster.clock import Clock
-from cluster.config.settings import MigrationSettings
+from cluster.config.settings import BudgetScope, Settings
 from cluster.host import PowerState
 from cluster.plan import Migrate, PlanRecord, Sleep, StepRecord, StepState
 from cluster.rates import Permit
@@ -40,7 +40,7 @@ class Start:
 class Witness:
     """Keeps `wrong`, a line for each thing that must never happen and did, and counts what did happen."""
 
-    settings: MigrationSettings
+    settings: Settings
     now_s: Callable[[], float]
     wrong: list[str] = field(default_factory=list)
     tokens: dict[int, str] = field(default_factory=dict)
@@ -52,6 +52,7 @@ class Witness:
     done: int = 0
     ended_otherwise: int = 0
     held_up: int = 0
+    busiest_ratio: float = 0.0
     crowded: set[str] = field(default_factory=set)
     """Hosts whose memory somebody else than a scheduler under the law has filled."""
 
@@ -109,9 +110,13 @@ class Witness:
         self.under_way[guest] = start
         if start.held_up:
             self.held_up += 1
+            self.by_hand.add(guest)
         else:
             self._judge_token(store, start)
             self._judge_slots(start, store.plan(start.plan))
+        most = self.settings.rates.cluster_per_hour
+        if most is not None and len(self.starts.keys() | {(start.plan, start.step.id)}) > most:
+            self.accuse(f"{len(self.starts) + 1} migrations begun within the hour, {most} allowed")
         earlier = self.starts.setdefault((start.plan, start.step.id), start)
         if earlier.holder != start.holder:
             self.accuse(f"step {start.step.id} was begun by {earlier.holder} and again by {start.holder}")
@@ -126,7 +131,8 @@ class Witness:
             self.accuse(f"{start.step.id} begins, but the journal says {written}, the newest token is {newest}")
 
     def _judge_slots(self, start: Start, record: PlanRecord | None) -> None:
-        most = self.settings.for_policy(record.plan.policy) if record is not None else self.settings
+        migration = self.settings.migration
+        most = migration.for_policy(record.plan.policy) if record is not None else migration
         steps = [one.step for one in self.under_way.values() if not one.held_up]
         for what, number, allowed in (
             (f"leave {start.step.source}", sum(one.source == start.step.source for one in steps), most.out_per_host),
@@ -135,6 +141,38 @@ class Witness:
         ):
             if number > allowed:
                 self.accuse(f"{number} migrations {what}, {allowed} allowed")
+
+    def judge_rates(self, world: World) -> None:
+        """Look at what flows over each link that has a budget, once rates have changed."""
+        flows = [one for guest, one in world.migrations.items() if guest in self.under_way]
+        if any(start.held_up for start in self.under_way.values()):
+            return
+        links = {link.name: link.hosts for link in self.settings.links}
+        for budget in self.settings.budgets:
+            most_mib_s = budget.mbit_s * 1e6 / 8 / 2**20
+            over: dict[str, float] = {}
+            for flow in flows:
+                match budget.scope:
+                    case BudgetScope.HOST_OUT:
+                        over[flow.source] = over.get(flow.source, 0.0) + flow.rate_mib_s
+                    case BudgetScope.HOST_IN:
+                        over[flow.target] = over.get(flow.target, 0.0) + flow.rate_mib_s
+                    case BudgetScope.CLUSTER:
+                        over["cluster"] = over.get("cluster", 0.0) + flow.rate_mib_s
+                    case BudgetScope.LINK:
+                        behind = links[budget.name]
+                        if (flow.source in behind) != (flow.target in behind):
+                            over[budget.name] = over.get(budget.name, 0.0) + flow.rate_mib_s
+            for name, mib_s in over.items():
+                self.busiest_ratio = max(self.busiest_ratio, mib_s / most_mib_s)
+                if mib_s > most_mib_s * 1.001:
+                    self.accuse(f"{budget.scope} {name} carries {mib_s:.1f} MiB/s, its budget is {most_mib_s:.1f}")
+
+    def hears(self, line: str) -> None:
+        """Hear what a scheduler says of moves by hand: only of guests that somebody else has moved."""
+        words = line.split()
+        if line.endswith("by somebody else") and words[1] not in self.by_hand:
+            self.accuse(f"a scheduler says: {line}")
 
     # -- the journal -----------------------------------------------------------------------------------------------
     def reads(self, world: World, plan: PlanRecord, step_id: str, record: StepRecord) -> None:
@@ -169,6 +207,10 @@ class WatchedWorld(World):
     def placement_changed(self) -> None:
         super().placement_changed()
         self.witness.look(self)
+
+    def divide_links(self) -> None:
+        super().divide_links()
+        self.witness.judge_rates(self)
 
     def kill_guest(self, guest: str, host: str) -> None:
         self.witness.dies(self, guest, host)

@@ -32,12 +32,14 @@ def test_the_runs_are_worth_looking_at(outcomes: list[Outcome]) -> None:
     assert sum(one.deaths for one in outcomes) > 50
     assert sum(one.leaders for one in outcomes) > len(outcomes) * 3 // 2
     assert sum(one.strikes for one in outcomes) > 60
+    assert sum(one.busiest_ratio > 0.7 for one in outcomes) > 10
 
 
 def test_a_seed_gives_the_same_run_again() -> None:
     """Nothing of the machine's clock or of another run reaches it."""
-    first, second = Run(5, verbose=True).outcome(), Run(5, verbose=True).outcome()
-    assert first == second and len(first.log) > 10
+    for seed in range(4):
+        first, second = Run(seed, verbose=True).outcome(), Run(seed, verbose=True).outcome()
+        assert first == second and len(first.log) > 5
 
 
 def quiet(seed: int) -> Run:
@@ -89,7 +91,7 @@ def test_a_quiet_run_moves_guests_and_nothing_is_wrong() -> None:
     """The laws do not hold for want of anything happening."""
     outcomes = [quiet(seed).outcome() for seed in range(6)]
     assert [one.wrong for one in outcomes] == [()] * 6
-    assert sum(one.done for one in outcomes) > 20
+    assert sum(one.done for one in outcomes) > 10
     assert sum(one.deaths for one in outcomes) == 0
 
 

@@ -11,7 +11,7 @@ from cluster.plan import Migrate, PlanRecord, PlanState, StepRecord, StepState
 from cluster.snapshot import Snapshot
 from cluster.store.memory import MemoryStore
 from executors.protocol import always
-from scheduler.manual_moves import ManualMoves, flag_of, moved_by_hand, places, sent_to, why_left_alone
+from scheduler.manual_moves import ManualMoves, Sent, flag_of, moved_by_hand, places, sent_to, why_left_alone
 from simulator.executor import SimMigrationExecutor
 from tests.executors.world import START, ManualClock, migrate, plan
 from tests.scheduler.solver.clusters import cluster, guest, host
@@ -61,9 +61,16 @@ def test_a_step_that_did_not_bring_it_there_explains_nothing(state: StepState) -
 def test_without_a_last_look_what_counts_is_where_we_left_it() -> None:
     """Once the figures are later than clocks may differ; until then they may be older than our move."""
     record = ended(MOVE, StepState.DONE)
-    assert by_hand({}, seen("c", 91), record) == {"g": "c"}
-    assert by_hand({}, seen("a", 89), record) == {}
-    assert by_hand({}, seen("b", 91), record) == {}
+    assert by_hand({}, seen("c", 181), record) == {"g": "c"}
+    assert by_hand({}, seen("a", 179), record) == {}
+    assert by_hand({}, seen("b", 181), record) == {}
+
+
+def test_figures_that_may_be_older_than_our_move_tell_nothing() -> None:
+    """A guest that was parked on its way is still shown there when the plan is over already."""
+    parked = Sent(frozenset("b"), START, arrived=True)
+    assert moved_by_hand({"g": "a"}, {"g": "c"}, seen("c", 180), {"g": parked}) == {}
+    assert moved_by_hand({"g": "a"}, {"g": "c"}, seen("c", 181), {"g": parked}) == {"g": "c"}
 
 
 def test_a_guest_in_doubt_tells_nothing() -> None:
