@@ -49,7 +49,7 @@ _SETTINGS_OF_SCENARIOS: Mapping[str, Mapping[str, Any]] = {
     "reserve": {"memory_mib": 0, "memory_ratio": 0.0},
 }
 
-_LISTS_OF_SCENARIOS = ("windows", "links", "budgets")
+_LISTS_OF_SCENARIOS = ("windows", "links", "budgets", "groups")
 
 
 def load_scenario(folder: Path) -> Scenario:
