@@ -22,6 +22,8 @@ LONG_TIMES = 10
 """How many times as long as the short period the long one is."""
 LONGEST_S = 60
 """libvirt takes whole seconds, from 1 to 60."""
+ROUNDED_OFF_MIB_S = 0.5
+"""libvirt gives whole MiB/s, rounded down. Over the long period what is lost on average would hide half a hot set."""
 MOST_KEPT = 5
 """How many measurements of each period count. Each sampled page stands for 2 MiB: the mean evens chance out."""
 
@@ -41,7 +43,7 @@ def dirty_from(samples: Iterable[Dirty]) -> Dirty:
     short, long = fmean(rates[short_s]), fmean(rates[long_s])
     if not short:
         return Dirty(long, long_s)
-    return Dirty(short, short_s, hot_mib_from((short, short_s), (long, long_s)))
+    return Dirty(short, short_s, hot_mib_from((short, short_s), (long + ROUNDED_OFF_MIB_S, long_s)))
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ The model is that of Clark et al. (NSDI 2005) with the rules of QEMU's migration
 - A pass ends, and the dirty bitmap is read anew, once what is left is under the stop size: measured bandwidth times
   allowed downtime. What was left then is sent after the re-reading, together with what was dirtied in between.
 - The bandwidth limit is spent in slices of `SLICE_S`, and the look at what is left comes once per slice: on average
-  half a slice below the stop size.
+  half a slice below the stop size. The bandwidth is not measured before the first slice is over: it is always sent.
 - When what is left after a re-reading is under the stop size, the guest is stopped and the rest is sent without limit.
 
 With D the dirtying curve (`dirtying.py`, concave), b the bandwidth, d the allowed downtime, t0 = min(SLICE_S / 2, d)
@@ -94,17 +94,18 @@ def predict(memory: Memory, way: Way) -> Prediction:
     # Zero pages are found at the pace of memory and go into the stream of the first pass.
     zero_wire_mib = memory.zero_mib * ZERO_PAGE_RATIO
     seconds = zero_wire_mib / way.mib_s
-    left_mib, sent_mib, passes, before_mib = memory.in_use_mib, 0.0, 0, math.inf
-    pool_mib = memory.in_use_mib
-    while left_mib > stop_mib and passes < MOST_PASSES and (passes < 2 or left_mib < before_mib):
+    left_mib, sent_mib, passes = memory.in_use_mib, 0.0, 0
+    pool_mib, least_s, before_mib = memory.in_use_mib, SLICE_S, math.inf
+    while passes == 0 or (left_mib > stop_mib and passes < MOST_PASSES and (passes == 1 or left_mib < before_mib)):
         before_mib = left_mib
-        pass_s = (left_mib - unsent_mib) / mib_s
-        sent_mib += left_mib - unsent_mib
+        pass_s = max(least_s, (left_mib - unsent_mib) / mib_s)
+        unsent_now_mib = max(0.0, left_mib - mib_s * pass_s)
+        sent_mib += left_mib - unsent_now_mib
         seconds += pass_s
         passes += 1
-        still_clean_ratio = 1 - unsent_mib / pool_mib if pool_mib > unsent_mib else 0.0
-        left_mib = unsent_mib + dirtying.within_mib(pass_s) * still_clean_ratio
-        pool_mib = dirtying.set_mib
+        still_clean_ratio = 1 - unsent_now_mib / pool_mib if pool_mib > unsent_now_mib else 0.0
+        left_mib = unsent_now_mib + dirtying.within_mib(pass_s) * still_clean_ratio
+        pool_mib, least_s = dirtying.set_mib, 0.0
     converges = left_mib <= stop_mib
     sent_mib += left_mib
     downtime_s = way.switch_s + left_mib / line_mib_s

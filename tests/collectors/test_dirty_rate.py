@@ -95,7 +95,7 @@ def test_two_periods_show_the_hot_set() -> None:
     measured(sampler, 16)
     assert sampler.known("a", 1) == Dirty(16, 1)
     sampler = DirtyRateSampler(600, 1)
-    measured(sampler, 16, 1.6)
+    measured(sampler, 16, 1)
     known = sampler.known("a", 1)
     assert (known.mib_s, known.over_s, known.hot_mib) == (16, 1, 16)
 

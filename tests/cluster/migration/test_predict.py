@@ -13,6 +13,7 @@ from cluster.migration.dirtying import Dirtying
 from cluster.migration.predict import (
     MOST_PASSES,
     PAGE_RATIO,
+    SLICE_S,
     ZERO_PAGE_RATIO,
     Memory,
     Way,
@@ -77,6 +78,7 @@ def test_memory_in_use_is_sent_at_least_once(memory: Memory, way: Way) -> None:
     cost = predict(memory, way)
     assert cost.mib >= memory.in_use_mib
     assert cost.seconds >= cost.mib / way.mib_s * (1 - 1e-9)
+    assert cost.seconds >= SLICE_S
     if cost.converges:
         assert cost.downtime_s <= way.max_downtime_s * (1 + 1e-9)
 
