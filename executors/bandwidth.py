@@ -20,6 +20,9 @@ from executors.protocol import MigrationExecutor
 LONGEST_BURST_S = 1.0
 """Allowed downtime that is counted for a switch-over at most: a link's second holds no more of it."""
 
+AGAIN_S = 10.0
+"""How often a job is told its limit although nothing has changed: a new try of its migration knows nothing of it."""
+
 Running = Sequence[tuple[Migrate, float]]
 """Migrations under way, each with its guest's allowed downtime in seconds."""
 
@@ -45,6 +48,7 @@ class Bandwidth:
         self._most_mib_s = most_mib_s
         self._any_least_mib_s = least_mib_s
         self._told: dict[str, int] = {}
+        self._told_at_s: dict[str, float] = {}
         self._flowing: set[str] = set()
         self._refused: dict[tuple[str, ...], tuple[float, str]] = {}
         self._shared_last: tuple[object, dict[str, float]] | None = None
@@ -52,6 +56,7 @@ class Bandwidth:
     def clear(self) -> None:
         """Forget what was told to running jobs: another process may have told them something else."""
         self._told.clear()
+        self._told_at_s.clear()
         self._flowing.clear()
 
     def share(self, running: Running, flowing: Iterable[str]) -> None:
@@ -62,10 +67,15 @@ class Bandwidth:
         """
         ids = {step.id for step, _ in running}
         self._told = {one: told for one, told in self._told.items() if one in ids}
+        now_s = self._clock.monotonic_s()
+        for step_id, told in tuple(self._told.items()):
+            if told != NONE and now_s - self._told_at_s.get(step_id, now_s) > AGAIN_S:
+                del self._told[step_id]
         for begun in sorted(ids & set(flowing) - self._flowing):
             self._told.pop(begun, None)
             self._flowing.add(begun)
         self._flowing &= ids
+        self._told_at_s = {one: at_s for one, at_s in self._told_at_s.items() if one in ids}
         self._refused.clear()
         wanted, _ = self._lowered(running, running)
         for step, _ in running:
@@ -104,7 +114,7 @@ class Bandwidth:
         wanted, stuck = self._lowered(running, (*running, (step, downtime_s)))
         if stuck:
             return None
-        self._told[step.id] = wanted[step.id]
+        self._told[step.id], self._told_at_s[step.id] = wanted[step.id], self._clock.monotonic_s()
         return wanted[step.id]
 
     def _alone_mib_s(self, step: Migrate, downtime_s: float) -> float:
@@ -179,7 +189,7 @@ class Bandwidth:
     def _tell(self, step: Migrate, limit_mib_s: int) -> bool:
         with suppress(UnreachableError, StepError):
             self._migrations.set_limit(step, limit_mib_s)
-            self._told[step.id] = limit_mib_s
+            self._told[step.id], self._told_at_s[step.id] = limit_mib_s, self._clock.monotonic_s()
             return True
         return False
 

@@ -51,7 +51,7 @@ class Journal:
         return lease is not None and lease.token == token
 
     def confirms(self, record: PlanRecord, step: Step, token: int) -> bool:
-        """Ask the store, too, whether the step is begun under this token and leadership is held with it. For any thread.
+        """Ask the store, too, whether the step is begun under this token and leadership held with it. For any thread.
 
         By writing the step's record once more: the store compares tokens and state, and changes nothing. A process that
         stood still together with its clock does not know by itself that another leads.

@@ -15,7 +15,8 @@ from cluster.snapshot import Snapshot
 from executors.terms import Terms
 
 FRESH_S = 10.0
-"""How long the links are taken to be as they were: hosts' speeds hardly change, and windows are looked up each time."""
+"""How long hosts and guests are taken to be as they were: speeds, labels and allowed downtimes hardly change. Windows
+are looked up each time."""
 
 
 class LimitsNow:
@@ -25,21 +26,25 @@ class LimitsNow:
         self._settings = settings
         self._see = see
         self._clock = clock
-        self._known: tuple[Settings, float, Links] | None = None
+        self._known: tuple[Settings, float, Snapshot, Links] | None = None
 
     def links(self) -> Links:
         """Return the cluster's links."""
-        settings, now_s = self._settings(), self._clock.monotonic_s()
-        if self._known is None or self._known[0] is not settings or now_s - self._known[1] > FRESH_S:
-            self._known = settings, now_s, links_of(self._see().hosts, settings)
-        return self._known[2]
+        return self._fresh()[1]
 
     def terms(self, plan: Plan, step: Migrate) -> Terms:
         """Return the permits that a migration needs and its guest's allowed downtime, as they are known now."""
         settings = self._settings()
-        guest = self._see().guest_by_id.get(step.guest)
+        guest = self._fresh()[0].guest_by_id.get(step.guest)
         permits = permits_of(plan, step, guest, settings.rates, settings.groups)
         return Terms(permits) if guest is None else Terms(permits, guest.migration.max_downtime_ms / 1000)
+
+    def _fresh(self) -> tuple[Snapshot, Links]:
+        settings, now_s = self._settings(), self._clock.monotonic_s()
+        if self._known is None or self._known[0] is not settings or now_s - self._known[1] > FRESH_S:
+            snapshot = self._see()
+            self._known = settings, now_s, snapshot, links_of(snapshot.hosts, settings)
+        return self._known[2], self._known[3]
 
 
 def links_of(hosts: Iterable[Host], settings: Settings) -> Links:

@@ -253,6 +253,17 @@ def test_a_job_is_told_once_more_when_its_memory_begins_to_flow() -> None:
     assert jobs.calls == [("s1", 40)]
 
 
+def test_a_job_is_told_again_now_and_then() -> None:
+    """A second try of the same migration begins with what the first was told; a lost word is made good."""
+    jobs, share = one_budget(40.0)
+    begin(jobs, share, 1)
+    running = [(one, 0.0) for one in jobs.running()]
+    for _ in range(30):
+        jobs.clock.elapsed_s += 1.0
+        share.share(running, [])
+    assert jobs.calls == [("s1", 40)] * 2
+
+
 def test_without_budgets_nothing_is_limited() -> None:
     """A cluster without any known bound: started without a limit."""
     clock = ManualClock()
