@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from cluster.clock import Clock
 from cluster.errors import StepError, UnreachableError
@@ -25,6 +26,14 @@ AGAIN_S = 10.0
 
 Running = Sequence[tuple[Migrate, float]]
 """Migrations under way, each with its guest's allowed downtime in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a job was told last, and when on the monotonic clock."""
+
+    limit_mib_s: int
+    at_s: float
 
 
 class Bandwidth:
@@ -47,8 +56,7 @@ class Bandwidth:
         self._clock = clock
         self._most_mib_s = most_mib_s
         self._any_least_mib_s = least_mib_s
-        self._told: dict[str, int] = {}
-        self._told_at_s: dict[str, float] = {}
+        self._told: dict[str, _Told] = {}
         self._flowing: set[str] = set()
         self._refused: dict[tuple[str, ...], tuple[float, str]] = {}
         self._shared_last: tuple[object, dict[str, float]] | None = None
@@ -56,7 +64,6 @@ class Bandwidth:
     def clear(self) -> None:
         """Forget what was told to running jobs: another process may have told them something else."""
         self._told.clear()
-        self._told_at_s.clear()
         self._flowing.clear()
 
     def share(self, running: Running, flowing: Iterable[str]) -> None:
@@ -65,21 +72,20 @@ class Bandwidth:
         `flowing` are the steps that have sent something: only from then on does a job keep to what it is told, so that
         it is told once more then.
         """
-        ids = {step.id for step, _ in running}
+        now_s, ids = self._clock.monotonic_s(), {step.id for step, _ in running}
         self._told = {one: told for one, told in self._told.items() if one in ids}
-        now_s = self._clock.monotonic_s()
-        for step_id, told in tuple(self._told.items()):
-            if told != NONE and now_s - self._told_at_s.get(step_id, now_s) > AGAIN_S:
-                del self._told[step_id]
-        for begun in sorted(ids & set(flowing) - self._flowing):
-            self._told.pop(begun, None)
-            self._flowing.add(begun)
-        self._flowing &= ids
-        self._told_at_s = {one: at_s for one, at_s in self._told_at_s.items() if one in ids}
+        begun = ids & set(flowing) - self._flowing
+        self._flowing = (self._flowing | begun) & ids
+        again = begun | {
+            one for one, told in self._told.items() if told.limit_mib_s != NONE and now_s - told.at_s > AGAIN_S
+        }
         self._refused.clear()
+        before = dict(self._told)
         wanted, _ = self._lowered(running, running)
         for step, _ in running:
-            if self._told.get(step.id) != wanted[step.id]:
+            told = self._told.get(step.id)
+            is_new = told is None or told.limit_mib_s != wanted[step.id]
+            if is_new or (step.id in again and told is before.get(step.id)):
                 self._tell(step, wanted[step.id])
 
     def why_wait(self, step: Migrate, downtime_s: float, running: Running) -> str | None:
@@ -114,7 +120,7 @@ class Bandwidth:
         wanted, stuck = self._lowered(running, (*running, (step, downtime_s)))
         if stuck:
             return None
-        self._told[step.id], self._told_at_s[step.id] = wanted[step.id], self._clock.monotonic_s()
+        self._told[step.id] = _Told(wanted[step.id], self._clock.monotonic_s())
         return wanted[step.id]
 
     def _alone_mib_s(self, step: Migrate, downtime_s: float) -> float:
@@ -126,7 +132,8 @@ class Bandwidth:
 
     def limit_mib_s(self, step: Migrate) -> int:
         """Return the limit that a running migration was told last; the cap of any where it was told none yet."""
-        return self._told.get(step.id, self._most_mib_s)
+        told = self._told.get(step.id)
+        return self._most_mib_s if told is None else told.limit_mib_s
 
     # -- dividing --------------------------------------------------------------------------------------------------
     def _lowered(self, running: Running, everyone: Running) -> tuple[dict[str, int], dict[str, int]]:
@@ -146,7 +153,9 @@ class Bandwidth:
             ]
             if not failed:
                 return wanted, stuck
-            stuck |= {step.id: self._told.get(step.id, wanted[step.id]) for step in failed}
+            for step in failed:
+                told = self._told.get(step.id)
+                stuck[step.id] = wanted[step.id] if told is None else told.limit_mib_s
 
     def _divided(self, migrations: Running, stuck: Mapping[str, int]) -> dict[str, int]:
         """Return each migration's limit in whole MiB/s, those `stuck` at theirs.
@@ -189,16 +198,16 @@ class Bandwidth:
     def _tell(self, step: Migrate, limit_mib_s: int) -> bool:
         with suppress(UnreachableError, StepError):
             self._migrations.set_limit(step, limit_mib_s)
-            self._told[step.id], self._told_at_s[step.id] = limit_mib_s, self._clock.monotonic_s()
+            self._told[step.id] = _Told(limit_mib_s, self._clock.monotonic_s())
             return True
         return False
 
 
-def _is_less(limit_mib_s: int, than_mib_s: int | None) -> bool:
-    """Whether a limit is lower than another, `NONE` being above all; than one unknown, any may be."""
+def _is_less(limit_mib_s: int, told: _Told | None) -> bool:
+    """Whether a limit is lower than what was told, `NONE` being above all; than one unknown, any may be."""
     if limit_mib_s == NONE:
         return False
-    return than_mib_s is None or than_mib_s == NONE or limit_mib_s < than_mib_s
+    return told is None or told.limit_mib_s == NONE or limit_mib_s < told.limit_mib_s
 
 
 def _is_under(share_mib_s: float, least_mib_s: float, possible_mib_s: float) -> bool:
