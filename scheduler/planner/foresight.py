@@ -7,7 +7,7 @@ was learned of its pair of hosts. Beside others it may get less: that is the sch
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cluster.config.settings import Settings
@@ -52,6 +52,11 @@ class Foresight:
         }
         self._speed_mbit_s = {host: kind[0] for host, kind in self._kind.items()}
         self._lanes: dict[tuple[object, object, float], Lane] = {}
+        self._rates_known: dict[tuple[str, frozenset[str], float], Mapping[float, frozenset[str]]] = {}
+        self._alike_known: dict[frozenset[str], Sequence[frozenset[str]]] = {}
+        self._taught: dict[str, dict[str, float]] = {}
+        for (source, target), ratio in sorted(learned.bandwidth_ratio.items()):
+            self._taught.setdefault(source, {})[target] = ratio
 
     def estimate(self, guest: Guest, source: str, target: str) -> Estimate:
         """Return what moving a guest would cost."""
@@ -90,45 +95,54 @@ class Foresight:
         """
         hopeless: dict[str, str] = {}
         allowed: dict[str, frozenset[str]] = {}
-        snapshot = problem.snapshot
+        snapshot, least = problem.snapshot, self._settings.least_converges
         for guest_id in problem.movable:
             guest = snapshot.guest_by_id[guest_id]
-            targets = problem.allowed[guest_id]
+            allowed[guest_id] = targets = problem.allowed[guest_id]
             if not guest.dirty.mib_s or (self._settings.postcopy and may_postcopy(guest)):
-                allowed[guest_id] = targets
                 continue
-            chances = self._chances(guest, targets)
-            least = self._settings.least_converges
-            if not chances or min(chances.values()) >= least:
-                allowed[guest_id] = targets
+            rates = self._rates(guest, targets)
+            # More bandwidth is never worse: mostly the slowest way is good enough, and no more need be asked.
+            if not rates or chance_to_converge(guest, min(rates)) >= least:
                 continue
-            reached = frozenset(host for host, chance in chances.items() if chance >= least)
+            chances = {mib_s: chance_to_converge(guest, mib_s) for mib_s in rates}
+            reached = frozenset().union(*(hosts for mib_s, hosts in rates.items() if chances[mib_s] >= least))
             allowed[guest_id] = reached | (targets & {guest.host})
-            if not reached:
-                best = max(chances, key=lambda host: (chances[host], host))
-                hopeless[guest_id] = self._sentence(guest, best, chances[best])
+            if not reached - {guest.host}:
+                hopeless[guest_id] = self._sentence(guest, max(rates), chances[max(rates)])
         return hopeless, allowed
 
-    def _chances(self, guest: Guest, targets: Collection[str]) -> dict[str, float]:
-        """Return the probability to converge for each target but the guest's own host."""
-        downtime_s = guest.migration.max_downtime_ms / 1000
-        by_rate: dict[float, float] = {}
-        chances = {}
-        for target in targets:
-            if target == guest.host:
-                continue
-            ratio = self._learned.correction(guest.id, guest.host, target).bandwidth_ratio
-            mib_s = self.lane(guest.host, target, downtime_s).mib_s * ratio
-            if mib_s not in by_rate:
-                by_rate[mib_s] = chance_to_converge(guest, mib_s)
-            chances[target] = by_rate[mib_s]
-        return chances
+    def _rates(self, guest: Guest, targets: frozenset[str]) -> Mapping[float, frozenset[str]]:
+        """Return the bandwidths at which targets other than the guest's own host are reached, each with those hosts."""
+        source, downtime_s = guest.host, guest.migration.max_downtime_ms / 1000
+        key = (source, targets, downtime_s)
+        if key not in self._rates_known:
+            taught = self._taught.get(source, {})
+            apart = frozenset({source, *taught})
+            rates: dict[float, frozenset[str]] = {}
+            for alike in self._alike(targets):
+                if hosts := alike - apart:
+                    mib_s = self.lane(source, min(hosts), downtime_s).mib_s
+                    rates[mib_s] = rates.get(mib_s, frozenset()) | hosts
+            for host in sorted(targets & taught.keys() - {source}):
+                mib_s = self.lane(source, host, downtime_s).mib_s * taught[host]
+                rates[mib_s] = rates.get(mib_s, frozenset()) | {host}
+            self._rates_known[key] = rates
+        return self._rates_known[key]
 
-    def _sentence(self, guest: Guest, target: str, chance: float) -> str:
+    def _alike(self, targets: frozenset[str]) -> Sequence[frozenset[str]]:
+        """Return the targets grouped by kind."""
+        if targets not in self._alike_known:
+            groups: dict[object, set[str]] = {}
+            for host in targets:
+                groups.setdefault(self._kind[host], set()).add(host)
+            self._alike_known[targets] = [frozenset(group) for group in groups.values()]
+        return self._alike_known[targets]
+
+    def _sentence(self, guest: Guest, mib_s: float, chance: float) -> str:
         dirty = guest.dirty
         hot = f" (hot set {dirty.hot_mib:.0f} MiB)" if dirty.hot_mib is not None else ""
         downtime_ms = guest.migration.max_downtime_ms
-        mib_s = self.lane(guest.host, target, downtime_ms / 1000).mib_s
         return (
             f"{guest.title} would not converge: it dirties {dirty.mib_s:.0f} MiB/s{hot}, at most {mib_s:.0f} MiB/s can"
             f" be sent and {downtime_ms} ms of downtime are allowed: probability {chance:.0%},"
