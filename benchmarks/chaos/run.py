@@ -16,18 +16,17 @@ from typing import Any, cast
 
 from benchmarks.chaos.cluster import make_cluster, make_settings
 from benchmarks.chaos.plans import ChanceCycle
-from benchmarks.chaos.strikes import Counted, Fate, Killed, StruckHands, StruckStore, draw_strikes
+from benchmarks.chaos.strikes import Counted, Fate, Killed, StruckHands, StruckPower, StruckStore, draw_strikes
 from benchmarks.chaos.trouble import Act, Deadline, Verb, draw_acts, draw_faults
 from benchmarks.chaos.witness import Start, WatchedStore, WatchedWorld, Witness
 from cluster.errors import TrimtabError
-from cluster.plan import Migrate
+from cluster.plan import Migrate, Sleep, Wake
 from cluster.store.protocol import Command, Store
 from scheduler.loop import Loop
 from scheduler.parts import Parts
 from scheduler.turns import Turns
 from simulator.build import demo_settings_hosts
 from simulator.clock import SimClock
-from simulator.executor import SimPowerExecutor
 from simulator.fleet import SimFleet
 from simulator.network import SharedLink
 
@@ -201,11 +200,16 @@ class Run:
             plan = next(one.plan.id for one in self.store.plans(20) if step in one.plan.steps)
             self.witness.acting = Start(holder, plan, step, fate.held_up)
 
+        def changes_power(step: Sleep | Wake) -> None:
+            if not fate.held_up:
+                self.witness.sees_power(holder, step)
+
         fate = Fate(self.counted, stall, lambda: self._is_cut_off(number))
         store = cast(Store, StruckStore(self.store, fate))
         fleet = SimFleet(self.world, store, self.clock, self.settings.collect)
         hands = StruckHands(self.world, fate, begins)
-        parts = Parts(store, fleet, hands, SimPowerExecutor(self.world), self.world)
+        power = StruckPower(self.world, fate, changes_power)
+        parts = Parts(store, fleet, hands, power, self.world)
         loop = Loop(parts, self.settings, clock, holder, lines.append)
         loop.cycle_once = ChanceCycle(
             parts,
@@ -226,6 +230,11 @@ class Run:
         except Killed:
             self._dies(one)
         self._hear(one)
+        self.witness.sees_leaders([each.holder for each in self.schedulers.values() if self._believes_to_lead(each)])
+
+    def _believes_to_lead(self, one: Scheduler) -> bool:
+        """Whether a scheduler takes itself for the leader; one whose clock has ever stood still cannot know."""
+        return not one.clock.frozen_s and not one.held_up and one.loop.leadership.lease is not None
 
     def _dies(self, one: Scheduler) -> None:
         self.deaths += 1

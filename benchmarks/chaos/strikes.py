@@ -14,9 +14,9 @@ from random import Random
 from typing import Any
 
 from cluster.errors import StoreUnavailableError
-from cluster.plan import Migrate
+from cluster.plan import Migrate, Sleep, Wake
 from executors.protocol import MayBegin, Progress, Sighting, always
-from simulator.executor import SimMigrationExecutor
+from simulator.executor import SimMigrationExecutor, SimPowerExecutor
 from simulator.world import World
 
 WRITES = ("open_plan", "set_plan_state", "write_step", "note_step")
@@ -28,7 +28,7 @@ class Place(StrEnum):
     WRITE = "write"  # a journal write, progress included
     STORE = "store"  # any call to the store
     HANDS = "hands"  # any call to a migration executor
-    WINDOW = "window"  # after a migration's permit, before its host is asked
+    WINDOW = "window"  # after a step's permit, before its host is asked
 
 
 class Deed(StrEnum):
@@ -180,3 +180,17 @@ class StruckHands(SimMigrationExecutor):
             return True
 
         self._fate.call((Place.HANDS,), "start", lambda: super(StruckHands, self).start(step, limit_mib_s, asked))
+
+
+class StruckPower(SimPowerExecutor):
+    """One scheduler's power control. `begins` is told of a step right before its host is asked."""
+
+    def __init__(self, world: World, fate: Fate, begins: Callable[[Sleep | Wake], None]) -> None:
+        super().__init__(world)
+        self._fate = fate
+        self._begins = begins
+
+    def start(self, step: Sleep | Wake) -> None:
+        self._fate.call((Place.WINDOW,), "the last window", lambda: None)
+        self._begins(step)
+        super().start(step)

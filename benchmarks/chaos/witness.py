@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from cluster.clock import Clock
 from cluster.config.settings import BudgetScope, Settings
 from cluster.host import PowerState
-from cluster.plan import Migrate, PlanRecord, Sleep, StepRecord, StepState
+from cluster.plan import Migrate, PlanRecord, Sleep, StepRecord, StepState, Wake
 from cluster.rates import Permit
 from cluster.store.memory import MemoryStore
 from cluster.store.protocol import Lease
@@ -120,6 +120,17 @@ class Witness:
         earlier = self.starts.setdefault((start.plan, start.step.id), start)
         if earlier.holder != start.holder:
             self.accuse(f"step {start.step.id} was begun by {earlier.holder} and again by {start.holder}")
+
+    def sees_leaders(self, holders: Sequence[str]) -> None:
+        """Judge who takes itself for the leader at one moment."""
+        if len(holders) > 1:
+            self.accuse(f"{' and '.join(holders)} lead at once")
+
+    def sees_power(self, holder: str, step: Sleep | Wake) -> None:
+        """Judge a host that is about to be put to sleep or woken."""
+        newest = max(self.tokens)
+        if self.tokens[newest] != holder:
+            self.accuse(f"{holder} began {step.id} of {step.host}, but {self.tokens[newest]} leads with token {newest}")
 
     def _judge_token(self, store: WatchedStore, start: Start) -> None:
         newest = max(self.tokens)

@@ -2,7 +2,8 @@
 
 Room: the worst closed set of a host and resource is a closure of greatest weight over its arrivals (which take room
 when they start, once all they wait for is done) and the departures they wait for (which give room back), found exactly
-by a minimum cut (Picard 1976). Rules: every state of a rule's own steps is enumerated.
+by a minimum cut (Picard 1976). Pin and forbid: likewise, with the hosts that a guest may not be on as one host of which
+each guest takes one. Other rules: a sufficient test, else every state of a rule's own steps is enumerated.
 """
 
 from __future__ import annotations
@@ -125,6 +126,10 @@ def unsafe_rules(snapshot: Snapshot, steps: Sequence[Step]) -> Iterator[str]:
         group = members(rule, snapshot)
         numbered = sorted((one for guest in group for one in steps_of.get(guest, ())), key=lambda one: one[0])
         moves = [move for _, move in numbered]
+        if isinstance(rule, Pin | Forbid):
+            if (more := _more_astray(rule, snapshot, moves, ancestors)) > 0:
+                yield f"{rule.title} gets worse at some moment, by {more}"
+            continue
         if _plainly_safe(rule, snapshot, moves, ancestors):
             continue
         before = broken(rule, snapshot, settled(start))
@@ -143,6 +148,17 @@ def unsafe_rules(snapshot: Snapshot, steps: Sequence[Step]) -> Iterator[str]:
             if broken(rule, snapshot, where) > before:
                 yield f"{rule.title} gets worse while {', '.join(move.id for move in under_way)} are under way"
                 break
+
+
+def _more_astray(
+    rule: Pin | Forbid, snapshot: Snapshot, moves: Sequence[Migrate], ancestors: Mapping[str, frozenset[str]]
+) -> int:
+    """Return how many guests more than at the start may be where the rule does not want them, at the worst moment."""
+    named = set(snapshot.host_directory.select(rule.hosts))
+    wrong = named if isinstance(rule, Forbid) else set(snapshot.host_by_id) - named
+    takes = {move.id: 1 for move in moves if move.target in wrong and move.source not in wrong}
+    gives = {move.id: 1 for move in moves if move.source in wrong and move.target not in wrong}
+    return greatest_closure(takes, gives, {one: [two for two in ancestors[one] if two in gives] for one in takes})
 
 
 def _plainly_safe(
@@ -165,10 +181,6 @@ def _plainly_safe(
             if held.get(cell, 0) + greatest_closure(takes, gives, needs) > max(1, held.get(cell, 0)):
                 return False
         return True
-    if isinstance(rule, Pin):
-        return {move.target for move in moves} <= set(snapshot.host_directory.select(rule.hosts))
-    if isinstance(rule, Forbid):
-        return not {move.target for move in moves} & set(snapshot.host_directory.select(rule.hosts))
     if isinstance(rule, Spread):
         moving = {move.guest for move in moves}
         all_cells, held_for_good = set(), set()
