@@ -30,6 +30,7 @@ namespaces = []
 stdio_handler = "file"
 remember_owner = 0
 dynamic_ownership = 0
+migrate_tls_x509_cert_dir = "/etc/libvirt/pki"
 keepalive_interval = {interval}
 keepalive_count = {count}
 """

@@ -78,10 +78,17 @@ class LabHost:
     def boot_id(self) -> str:
         return (self.directory / "boot_id").read_text().strip()
 
+    @property
+    def pki(self) -> Path:
+        """Where its QEMU looks for a migration's certificates, seen from outside; empty unless a test fills it."""
+        return self.directory / "etc" / "pki"
+
     def install(self, hosts_file: str) -> None:
         """Write the host's own files; done once, they survive `kill` and `restart`."""
         for name in OWN_DIRECTORIES:
             (self.directory / name).mkdir(parents=True, exist_ok=True)
+        # libvirtd does not start where its directory of certificates is missing.
+        self.pki.mkdir(exist_ok=True)
         values = {
             "address": self.address,
             "host_uuid": self.uuid,
