@@ -29,6 +29,7 @@ class Admission:
         self._clock = clock
         self._terms: dict[str, Terms] = {}
         self._taken: Mapping[str, int] | None = None
+        self._seen: tuple[PlanRecord, Sequence[Migrate]] | None = None
         self.waits: dict[str, str] = {}
 
     def clear(self) -> None:
@@ -41,7 +42,7 @@ class Admission:
         """Begin a pass: divide the links among what runs."""
         self._taken = None
         self.waits = {step: why for step, why in self.waits.items() if record.step_state(step) is StepState.WAITING}
-        running = _running(record)
+        running = self._running(record)
         flowing = [step.id for step in running if record.steps[step.id].mib > 0]
         self._bandwidth.share(self._with_downtimes(record, running), flowing)
 
@@ -54,21 +55,21 @@ class Admission:
     def has_slot(self, record: PlanRecord, step: Migrate) -> bool:
         """Tell whether one more may be under way from this host, to that one, and in the cluster."""
         settings = self._settings.for_policy(record.plan.policy)
-        return why_no_slot(step, _running(record), settings) is None
+        return why_no_slot(step, self._running(record), settings) is None
 
     def why_wait(self, record: PlanRecord, step: Migrate) -> str | None:
         """Say why a step with a slot has to wait; `None`: nothing is in its way, or its plan's time is over."""
         why = None
         if self._clock.now() < record.plan.expires_at:
             why = self._why_no_permit(record, step) or self._bandwidth.why_wait(
-                step, self.terms(record, step).downtime_s, self._with_downtimes(record, _running(record))
+                step, self.terms(record, step).downtime_s, self._with_downtimes(record, self._running(record))
             )
         self.note(step, why)
         return why
 
     def make_room(self, record: PlanRecord, step: Migrate) -> int | None:
         """Lower what runs and return the limit that the step starts with; `None`: it has to wait after all."""
-        running = self._with_downtimes(record, _running(record))
+        running = self._with_downtimes(record, self._running(record))
         return self._bandwidth.make_room(step, self.terms(record, step).downtime_s, running)
 
     def limit_mib_s(self, step: Migrate) -> int:
@@ -93,6 +94,9 @@ class Admission:
     def _with_downtimes(self, record: PlanRecord, steps: Iterable[Migrate]) -> Running:
         return tuple((step, self.terms(record, step).downtime_s) for step in steps)
 
-
-def _running(record: PlanRecord) -> Sequence[Migrate]:
-    return [step for step in record.plan.migrations if record.step_state(step.id) is StepState.RUNNING]
+    def _running(self, record: PlanRecord) -> Sequence[Migrate]:
+        # Asked for each waiting step of a pass: worked out once per record, which is never changed in place.
+        if self._seen is None or self._seen[0] is not record:
+            steps = record.plan.migrations
+            self._seen = record, [step for step in steps if record.step_state(step.id) is StepState.RUNNING]
+        return self._seen[1]

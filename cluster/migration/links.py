@@ -45,7 +45,9 @@ class Links:
     ) -> None:
         self._named = tuple((link.name, frozenset(link.hosts)) for link in links)
         self._has_cluster = any(budget.scope is BudgetScope.CLUSTER for budget in budgets)
-        self._budgets = tuple(budgets)
+        self._budgets: dict[tuple[BudgetScope, str], list[BudgetSettings]] = {}
+        for budget in budgets:
+            self._budgets.setdefault((budget.scope, budget.name), []).append(budget)
         self._things: list[tuple[str, BudgetScope, str, float]] = []
         for host, mbit_s in sorted(mbit_s_of_host.items()):
             self._things.append((f"out:{host}", BudgetScope.HOST_OUT, host, mbit_s))
@@ -79,8 +81,8 @@ class Links:
         return {link: mbit_s * MIB_S_PER_MBIT_S for link, mbit_s in budgets.items()}
 
     def _budget_mbit_s(self, scope: BudgetScope, name: str, at: datetime) -> float:
-        for called in dict.fromkeys((name, "")):
-            mine = [one for one in self._budgets if (one.scope, one.name) == (scope, called)]
+        for called in (name, "") if name and self._budgets else ("",):
+            mine = self._budgets.get((scope, called), [])
             open_now = [one.mbit_s for one in mine if one.has_window and is_open(one, at)]
             if counting := open_now or [one.mbit_s for one in mine if not one.has_window]:
                 return min(counting)

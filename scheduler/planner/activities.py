@@ -13,6 +13,7 @@ from datetime import datetime
 
 from cluster.config.settings import MigrationSettings
 from cluster.guest import Guest
+from cluster.migration.estimate import chance_to_converge
 from cluster.migration.links import MIB_S_PER_MBIT_S, Links
 from cluster.plan import Migrate
 
@@ -22,6 +23,9 @@ MOST_RESENT_RATIO = 0.1
 LONGEST_BURST_S = 1.0
 """Allowed downtime for which a budget keeps room at most, as executors do."""
 
+MOST_LESS_SURE = 0.02
+"""So much of its probability to converge a migration may lose beside others."""
+
 MOST_DIRTY_RATIO = 0.95
 """However fast a guest dirties, so much less than its rate it counts as: those that never end are not in plans."""
 
@@ -30,7 +34,8 @@ MOST_DIRTY_RATIO = 0.95
 class Activity:
     """One migration: `drain_mib` at (rate - `dirty_mib_s`) after `overhead_s`; `after` are positions in the plan.
 
-    `rate_mib_s` is what it gets alone, `limit_mib_s` its own cap, `downtime_s` what its switch-over may take.
+    `rate_mib_s` is what it gets alone, `limit_mib_s` its own cap, `downtime_s` what its switch-over may take; at less
+    than `converges_mib_s` it may never end.
     """
 
     source: str
@@ -44,6 +49,7 @@ class Activity:
     after: tuple[int, ...] = ()
     urgent: bool = False
     downtime_s: float = 0.0
+    converges_mib_s: float = 0.0
     alone_s: float = field(init=False)
     alone_mib: float = field(init=False)
 
@@ -54,10 +60,11 @@ class Activity:
 
     @property
     def least_mib_s(self) -> float:
-        """The rate at which it sends `MOST_RESENT_RATIO` more than alone."""
+        """The rate at which it sends `MOST_RESENT_RATIO` more than alone, and ends as surely."""
         # Bytes at rate r are drain * r / (r - dirty).
         most = (1 + MOST_RESENT_RATIO) * self.alone_mib / self.drain_mib if self.drain_mib else 1.0
-        return min(self.rate_mib_s, most * self.dirty_mib_s / (most - 1)) if most > 1 else 0.0
+        resends_mib_s = most * self.dirty_mib_s / (most - 1) if most > 1 else 0.0
+        return min(self.rate_mib_s, max(resends_mib_s, self.converges_mib_s))
 
     def speed_mib_s(self, rate_mib_s: float) -> float:
         """Return how fast it gets done at a rate."""
@@ -139,6 +146,18 @@ def workload(
                 tuple(sorted({place[one] for one in step.after if one in place})),
                 step.id in urgent,
                 downtime_s,
+                _converges_mib_s(guest, rate),
             )
         )
     return Workload(tuple(activities), Slots.of(settings), capacity, budgets)
+
+
+def _converges_mib_s(guest: Guest, alone_mib_s: float) -> float:
+    """Return the rate, in steps of an eighth of what it gets alone, from which on a guest ends nearly as surely."""
+    if not guest.dirty.mib_s:
+        return 0.0
+    wanted = chance_to_converge(guest, alone_mib_s) - MOST_LESS_SURE
+    eighths = 8
+    while eighths > 1 and chance_to_converge(guest, (eighths - 1) / 8 * alone_mib_s) >= wanted:
+        eighths -= 1
+    return eighths / 8 * alone_mib_s if eighths > 1 else 0.0
