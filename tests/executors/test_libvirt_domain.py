@@ -82,3 +82,36 @@ def test_any_other_monitor_is_asked(ask: str, control: list[int] | None) -> None
     guest = Domain(control)
     ASK[ask](guest)
     assert guest.asked
+
+
+class Migrating(Domain):
+    """A guest on its way out, which remembers the speeds it is told."""
+
+    def __init__(self, *, is_over: bool = False) -> None:
+        super().__init__([libvirt.VIR_DOMAIN_CONTROL_OK, 0, 0])
+        self.is_over = is_over
+        self.told: list[tuple[int, int]] = []
+
+    def jobStats(self, _flags: int = 0) -> dict[str, int]:  # noqa: N802 - libvirt's name
+        """A migration, or none any more."""
+        return {"type": 0 if self.is_over else 2, "operation": libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT}
+
+    def migrateSetMaxSpeed(self, mib_s: int, flags: int) -> None:  # noqa: N802 - libvirt's name
+        """Take another speed."""
+        self.told.append((mib_s, flags))
+
+
+def test_a_bandwidth_is_set_for_both_phases() -> None:
+    """What follows in post-copy has a limit of its own in QEMU; no limit is libvirt's own largest figure."""
+    post = libvirt.VIR_DOMAIN_MIGRATE_MAX_SPEED_POSTCOPY
+    guest: Any = Migrating()
+    domains.set_bandwidth(guest, "g", 12)
+    domains.set_bandwidth(guest, "g", 0)
+    assert guest.told == [(12, 0), (12, post), (8796093022207, 0), (8796093022207, post)]
+
+
+def test_no_bandwidth_is_set_where_nothing_migrates() -> None:
+    """It would stay with the guest and slow down a later migration that nobody limits."""
+    guest: Any = Migrating(is_over=True)
+    domains.set_bandwidth(guest, "g", 12)
+    assert guest.told == []
