@@ -62,7 +62,7 @@ class Admission:
         why = None
         if self._clock.now() < record.plan.expires_at:
             why = self._why_no_permit(record, step) or self._bandwidth.why_wait(
-                step, self.terms(record, step).downtime_s, self._with_downtimes(record, self._running(record))
+                step, self._with_downtimes(record, self._running(record))
             )
         self.note(step, why)
         return why

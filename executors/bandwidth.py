@@ -88,7 +88,7 @@ class Bandwidth:
             if is_new or (step.id in again and told is before.get(step.id)):
                 self._tell(step, wanted[step.id])
 
-    def why_wait(self, step: Migrate, downtime_s: float, running: Running) -> str | None:
+    def why_wait(self, step: Migrate, running: Running) -> str | None:
         """Say why a migration has to wait for bandwidth. `None`: there is enough for it and for those under way.
 
         A link that gives even a single migration less than the least still carries one at a time. What was refused a
@@ -96,16 +96,18 @@ class Bandwidth:
         """
         path, least_mib_s = self._links().path(step.source, step.target), self._least_mib_s(step)
         if (refused := self._refused.get(path)) is None or refused[0] > least_mib_s:
-            if (why := self._why_wait(step, downtime_s, running)) is None:
+            if (why := self._why_wait(step, running)) is None:
                 return None
             refused = self._refused[path] = least_mib_s, why
         return refused[1]
 
-    def _why_wait(self, step: Migrate, downtime_s: float, running: Running) -> str | None:
-        after = self._shares((*running, (step, downtime_s)), {})
-        if _is_under(after[step.id], self._least_mib_s(step), self._alone_mib_s(step, downtime_s)):
+    def _why_wait(self, step: Migrate, running: Running) -> str | None:
+        """Weigh it as schedules do, by even shares; what is kept for switch-overs comes off them afterwards."""
+        after = self._shares((*running, (step, 0.0)), {}, with_bursts=False)
+        alone = self._shares(((step, 0.0),), {}, with_bursts=False)
+        if _is_under(after[step.id], self._least_mib_s(step), alone[step.id]):
             return f"its share of the bandwidth would be under {self._least_mib_s(step):.0f} MiB/s"
-        before = self._shares(running, {})
+        before = self._shares(running, {}, with_bursts=False)
         for other, _ in running:
             if _is_under(after[other.id], self._least_mib_s(other), before[other.id]):
                 title = other.guest_name or other.guest
@@ -122,9 +124,6 @@ class Bandwidth:
             return None
         self._told[step.id] = _Told(wanted[step.id], self._clock.monotonic_s())
         return wanted[step.id]
-
-    def _alone_mib_s(self, step: Migrate, downtime_s: float) -> float:
-        return self._shares(((step, downtime_s),), {})[step.id]
 
     def _least_mib_s(self, step: Migrate) -> float:
         """Return the least that is worth having: what any migration should have, or what the plan counts on."""
@@ -173,7 +172,7 @@ class Bandwidth:
                 limits[step.id] = whole_mib_s(shares[step.id]) if is_shared else self._most_mib_s
         return limits
 
-    def _shares(self, migrations: Running, stuck: Mapping[str, int]) -> dict[str, float]:
+    def _shares(self, migrations: Running, stuck: Mapping[str, int], *, with_bursts: bool = True) -> dict[str, float]:
         """Return each migration's share in MiB/s, `stuck` ones left out and what they have taken off."""
         links, now = self._links(), self._clock.now()
         capacity, budget = dict(links.capacity_mib_s(now)), dict(links.budget_mib_s(now))
@@ -190,6 +189,8 @@ class Bandwidth:
                     budget[link] = max(0.0, budget.get(link, math.inf) - with_burst)
             if step.id not in stuck:
                 flows.append(Flow(step.id, path, float(self._most_mib_s) if self._most_mib_s != NONE else None))
+        if not with_bursts:
+            return shares_mib_s(flows, {}, capacity, budget)
         asked = flows, downtimes, capacity, budget
         if self._shared_last is None or self._shared_last[0] != asked:
             self._shared_last = asked, shares_mib_s(*asked)

@@ -17,6 +17,7 @@ NONE = 0
 """A limit in whole MiB/s that means: none."""
 
 _ROUNDS = 30
+_CLOSE_RATIO = 1e-4
 _TINY = 1e-9
 
 
@@ -42,7 +43,7 @@ def shares_mib_s(
         # Half-way to what the present rates ask for: whole steps would swing to and fro.
         kept = {link: (kept[link] + bursts[link]) / 2 for link in bounded}
         room = {link: max(0.0, min(bounded[link], budget_mib_s.get(link, math.inf) - kept[link])) for link in bounded}
-        if room == before:
+        if all(abs(room[link] - before[link]) <= _CLOSE_RATIO * room[link] for link in room if room[link] < math.inf):
             break
         before, rates = room, max_min_rates(ordered, room)
     return _within(ordered, rates, downtime_s, budget_mib_s)

@@ -122,7 +122,7 @@ def test_no_budget_is_passed_at_any_moment(
                 step = migrate(f"s{number}", f"g{number}", source, target)
                 running = [(one, DOWN_S) for one in jobs.running()]
                 jobs.allowed_mib_s = allowed_now(jobs, clock)
-                if source not in jobs.silent and share.why_wait(step, DOWN_S, running) is None:
+                if source not in jobs.silent and share.why_wait(step, running) is None:
                     limit = share.make_room(step, DOWN_S, running)
                     if limit is not None:
                         jobs.start(step, limit)
@@ -162,7 +162,7 @@ def begin(jobs: Jobs, share: Bandwidth, number: int) -> bool:
     """Start one more migration away from h1, if it may."""
     step = migrate(f"s{number}", f"g{number}", "h1", HOSTS[1 + number % 3])
     running = [(one, 0.0) for one in jobs.running()]
-    if share.why_wait(step, 0.0, running) is not None:
+    if share.why_wait(step, running) is not None:
         return False
     limit = share.make_room(step, 0.0, running)
     assert limit is not None
