@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from cluster.clock import SystemClock
 from cluster.config.settings import MigrationSettings, StoreSettings
 from cluster.connections.libvirt_connection import LibvirtConnection
+from cluster.migration.links import Links
 from cluster.plan import Migrate, Plan, PlanRecord, PlanState, StepRecord, StepState
 from cluster.store.memory import MemoryStore
 from cluster.store.open import open_store
@@ -17,6 +18,7 @@ from cluster.store.protocol import Lease, Store
 from executors.events import Event
 from executors.libvirt_migration import LibvirtMigrationExecutor
 from executors.runner import PlanRunner
+from executors.terms import TermsOf, no_terms
 from tests.executors.world import plan
 
 LEASE_S = 60.0
@@ -32,6 +34,8 @@ class Rig:
     store: Store = field(default_factory=lambda: MemoryStore(SystemClock()))
     holder: str = "a"
     settle_s: float = 8.0
+    links: Links = field(default_factory=lambda: Links({}))
+    terms: TermsOf = no_terms
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -53,6 +57,8 @@ class Rig:
             lambda: self.lease,
             settle_s=self.settle_s,
             confirm_s=1.0,
+            terms=self.terms,
+            links=lambda: self.links,
         )
 
     def begin(self, *steps: Migrate, plan_id: str = "p1") -> Plan:
