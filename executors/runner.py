@@ -22,7 +22,7 @@ from cluster.errors import (
     UnreachableError,
 )
 from cluster.migration.links import Links
-from cluster.plan import Migrate, Plan, PlanRecord, PlanState, Sleep, Step, StepRecord, StepState, Wake
+from cluster.plan import EVACUATE, Migrate, Plan, PlanRecord, PlanState, Sleep, Step, StepRecord, StepState, Wake
 from cluster.store.protocol import Lease, Store
 from executors.admission import Admission
 from executors.bandwidth import Bandwidth
@@ -42,7 +42,8 @@ class PlanRunner:
     """Carries out the store's active plan, one short pass per `tick`.
 
     `last_look` is a step's own look at the world (a sentence refuses the step); `may_act` says why nothing may be
-    started now (kill switch, pause, blackout); `lease` is the leadership held by this process's own clock;
+    started now (kill switch, pause, blackout), `may_last` why nothing that takes so many seconds; `lease` is the
+    leadership held by this process's own clock;
     `why_not_adopt` says why a plan that another process began is only finished, not gone on with; `on_look` is told
     what each look at a guest's hosts saw.
     `terms` are a migration's permits and allowed downtime, `links` what running migrations share.
@@ -60,6 +61,7 @@ class PlanRunner:
         may_act: Callable[[], str | None],
         lease: Callable[[], Lease | None],
         *,
+        may_last: Callable[[float], str | None] = lambda _seconds: None,
         why_not_adopt: Callable[[], str | None] = lambda: None,
         on_look: OnLook = lambda _step, _sighting: None,
         terms: TermsOf = no_terms,
@@ -73,6 +75,7 @@ class PlanRunner:
         self._clock = clock
         self._last_look = last_look
         self._may_act = may_act
+        self._may_last = may_last
         self._why_not_adopt = why_not_adopt
         share = Bandwidth(migrations, links, clock, limit_mib_s(settings), settings.least_mib_s)
         self._admission = Admission(self._journal, share, settings, terms, clock)
@@ -202,7 +205,7 @@ class PlanRunner:
                 continue
             if isinstance(step, Migrate) and not self._admission.has_slot(record, step):
                 continue
-            if (why := self._may_act()) is not None:
+            if (why := self._may_act() or self._may_last(_lasting_s(record, step))) is not None:
                 self._hold(record.plan.id, why)
                 return record
             self._held = ""
@@ -365,6 +368,11 @@ def _ready(record: PlanRecord, step: Step) -> bool:
     if record.step_state(step.id) is not StepState.WAITING:
         return False
     return all(record.step_state(before) is StepState.DONE for before in step.after)
+
+
+def _lasting_s(record: PlanRecord, step: Step) -> float:
+    """How long a step is expected to take. A host that fails is emptied as long as anything may be begun at all."""
+    return step.estimate.seconds if isinstance(step, Migrate) and record.plan.policy != EVACUATE else 0.0
 
 
 def _with(record: PlanRecord, step: Step, written: StepRecord) -> PlanRecord:

@@ -6,11 +6,11 @@ A check looks at a `View` and returns a sentence, or `None` to let pass. To add 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cluster.config.settings import Mode, Settings, WindowKind
+from cluster.config.settings import Mode, Settings, WindowKind, WindowSettings
 from cluster.host import PowerState
 from cluster.plan import Plan, PlanRecord, StepState
 from cluster.rates import used_up
@@ -19,7 +19,7 @@ from scheduler import regret
 from scheduler.arrivals import Arrival, why_not_shown
 from scheduler.manual_moves import flag_of, why_left_alone
 from scheduler.resting import resting_guests
-from scheduler.windows import any_open
+from scheduler.windows import any_open, opens_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,13 @@ PlanCheck = Callable[[View, Plan], str | None]
 def why_no_action(view: View) -> str | None:
     """Say why nothing may be started now, by anybody: also the last check before each step."""
     return _first(view, ALWAYS)
+
+
+def why_too_late(windows: Sequence[WindowSettings], now: datetime, seconds: float) -> str | None:
+    """Say why a step of so many seconds may not be started now: it would run into a blackout."""
+    if seconds <= 0 or not opens_within(windows, WindowKind.BLACKOUT, now, seconds):
+        return None
+    return f"a blackout window opens before the next step, of about {seconds:.0f} s, would be over"
 
 
 def why_no_plan(view: View) -> str | None:

@@ -27,7 +27,7 @@ from scheduler import regret
 from scheduler.arrivals import arrivals_of
 from scheduler.commands import carry_out
 from scheduler.cycle import Cycle
-from scheduler.gate import View, failed_moves, why_no_action
+from scheduler.gate import View, failed_moves, why_no_action, why_too_late
 from scheduler.intent import is_urgent, plannable_by_us
 from scheduler.last_look import why_not_now
 from scheduler.leadership import Leadership
@@ -87,6 +87,7 @@ class Loop:
             self._last_look,
             lambda: why_no_action(self._bare_view()),
             lambda: self.leadership.lease,
+            may_last=lambda seconds: why_too_late(self.settings.windows, clock.now(), seconds),
             why_not_adopt=self._why_not_adopt,
             on_look=self._note_silence,
             terms=limits.terms,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from cluster.config.settings import WindowKind, WindowSettings
 from cluster.windows import is_open
-from scheduler.windows import any_open
+from scheduler.gate import why_too_late
+from scheduler.windows import any_open, opens_within
 
 MONDAY, TUESDAY, SATURDAY, SUNDAY = 0, 1, 5, 6
 
@@ -87,3 +88,16 @@ def test_only_windows_of_the_kind_asked_for_count() -> None:
     assert any_open([black], WindowKind.BLACKOUT, now)
     assert not any_open([black], WindowKind.ACT, now)
     assert not any_open([], WindowKind.NIGHT, now + timedelta(days=1))
+
+
+def test_what_would_run_into_a_blackout_is_too_late() -> None:
+    """A step that is over before it opens may start; one that is not, may not; other windows do not matter."""
+    blackout = window("22:00", "06:00", kind=WindowKind.BLACKOUT)
+    act = window("21:59", "23:00", kind=WindowKind.ACT)
+    before = at("2026-11-23T21:55:30")
+    assert not opens_within((blackout, act), WindowKind.BLACKOUT, before, 270)
+    assert opens_within((blackout, act), WindowKind.BLACKOUT, before, 271)
+    assert why_too_late((blackout, act), before, 270) is None
+    assert "a blackout window opens" in (why_too_late((blackout, act), before, 300) or "")
+    assert why_too_late((act,), before, 1e5) is None
+    assert opens_within((blackout,), WindowKind.BLACKOUT, at("2026-11-23T23:00:00"), 0)
