@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from cluster.config.settings import GroupSettings, RateSettings
 from cluster.guest import Guest
-from cluster.plan import Migrate, Plan
+from cluster.plan import EVACUATE, Migrate, Plan
 
 HOUR_S = 3600.0
 DAY_S = 86400.0
+UNBOUND = 10**9
+"""More permits than are ever taken: what is only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ def permits_of(
 ) -> tuple[Permit, ...]:
     """Return the permits that a migration needs. A guest that is parked on its way counts as moved once.
 
-    `guest` is as it is known now; without it, it belongs to no group.
+    `guest` is as it is known now; without it, it belongs to no group. Emptying a failing host is counted, but waits for
+    no hour or day: its guests may not have one.
     """
     title = step.guest_name or step.guest
     first = next(move.id for move in plan.migrations if move.guest == step.guest)
@@ -55,7 +58,11 @@ def permits_of(
         (f"host_in:{step.target}", rates.host_in_per_hour, HOUR_S, f"moves to {step.target} in an hour"),
         ("cluster", rates.cluster_per_hour, HOUR_S, "moves in the cluster in an hour"),
     ]
-    permits = [Permit(key, most, within_s, what) for key, most, within_s, what in wanted if most is not None]
+    permits = [
+        Permit(key, UNBOUND if plan.policy == EVACUATE else most, within_s, what)
+        for key, most, within_s, what in wanted
+        if most is not None
+    ]
     for group in groups:
         if guest is not None and group.guests.matches(guest):
             permits.append(

@@ -78,7 +78,8 @@ def why_not_propose(view: View, plan: Plan) -> str | None:
 
 def frozen_guests(view: View, unresolved: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """Return guests that no plan may move now, with (code, sentence): unresolved, moved often enough, cooling down."""
-    frozen = used_up(view.snapshot.guests, view.settings.rates, view.permits_taken)
+    safe = (guest for guest in view.snapshot.guests if not view.snapshot.host_by_id[guest.host].failing)
+    frozen = used_up(safe, view.settings.rates, view.permits_taken)
     cooldown = timedelta(seconds=view.settings.gate.guest_cooldown_s)
     for guest in view.snapshot.guests:
         moved_at, failed_at = view.last_moves.get(guest.id), view.last_failures.get(guest.id)

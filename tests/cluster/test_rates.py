@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from cluster.config.settings import GroupSettings, RateSettings
 from cluster.guest import Guest, Usage
-from cluster.rates import DAY_S, HOUR_S, permits_of, used_up
+from cluster.plan import EVACUATE
+from cluster.rates import DAY_S, HOUR_S, UNBOUND, permits_of, used_up
 from cluster.rules import Selector
 from tests.cluster.store.builders import migrate, plan
 
@@ -37,6 +38,14 @@ def test_without_limits_no_permit_is_needed() -> None:
     """The default: nothing is counted."""
     made = plan("p1")
     assert permits_of(made, made.migrations[0], guest("g1", app="web"), RateSettings(), ()) == ()
+
+
+def test_emptying_a_failing_host_is_counted_and_waits_for_no_hour() -> None:
+    """Only how many of a group are under way binds it."""
+    made = replace(plan("p1"), policy=EVACUATE)
+    permits = permits_of(made, made.migrations[0], guest("g1", app="web"), ALL, (WEB,))
+    assert [one.key for one in permits if one.most == UNBOUND] == ["guest:g1", "host_out:a", "host_in:b", "cluster"]
+    assert [(one.key, one.most) for one in permits if one.most != UNBOUND] == [("group:web", 1)]
 
 
 def test_a_guest_that_nobody_knows_is_in_no_group() -> None:
