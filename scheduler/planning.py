@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from cluster.config.settings import Settings
+from cluster.config.settings import Encryption, Settings
 from cluster.errors import TrimtabError
 from cluster.guest import Guest
 from cluster.host import Host
 from cluster.migration.encryption import CODE as NO_TLS
-from cluster.migration.encryption import under_policy, why_no_target, why_stays
+from cluster.migration.encryption import in_the_clear, under_policy, why_no_target, why_stays
 from cluster.migration.learned import Learned
 from cluster.plan import NotMoved, Plan, Status, TierValue
 from cluster.problem import DrainGoal, MoveLimit, Problem, Proposal
@@ -133,6 +133,7 @@ def make_plan(
         makespan_s=planned.makespan_s,
         makespan_bound_s=planned.makespan_bound_s,
         moved_mib=sum(step.estimate.mib for step in plan.migrations),
+        why=f"{plan.why}{_note_of_clear_moves(plan, seen, settings)}",
     )
     findings = check_plan(
         plan,
@@ -249,6 +250,15 @@ def _not_moved(problem: Problem, ordering: Ordering) -> tuple[NotMoved, ...]:
             code, text = _why_left(problem, guest, len(ordering.moves), bool(problem.allowed[guest.id] - drained))
             listed[guest.id] = NotMoved(guest.id, code, f"{guest.title} stays on {guest.host}: {text}")
     return tuple(listed[guest] for guest in sorted(listed))
+
+
+def _note_of_clear_moves(plan: Plan, snapshot: Snapshot, settings: Settings) -> str:
+    """Return what a plan says of moves that are known not to be encrypted, where that was preferred."""
+    ends = {host for step in plan.migrations for host in (step.source, step.target)}
+    hosts = in_the_clear(snapshot.host_by_id[host] for host in ends)
+    if settings.migration.encryption is not Encryption.PREFER or not hosts:
+        return ""
+    return f"; not encrypted: no TLS is set up for migrations on {', '.join(hosts)}"
 
 
 def _kept_by_encryption(snapshot: Snapshot) -> dict[str, tuple[str, str]]:

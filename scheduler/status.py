@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from cluster.config.settings import Settings
+from cluster.config.settings import Encryption, Settings
 from cluster.host import Host
 from cluster.limits import Resource, demand, room
+from cluster.migration.encryption import in_the_clear
 from cluster.plan import Migrate, PlanRecord, PlanState, Step
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Store
@@ -39,7 +40,7 @@ def status_of(
         "paused_by": flags.get("paused"),
         "alarms": [*_alarms(store.unresolved(), snapshot), *_failing(snapshot)],
         "findings": [finding.text for finding in findings if finding.code != "unplannable"],
-        "warnings": list(sight.warnings),
+        "warnings": [*sight.warnings, *_in_the_clear(snapshot, settings)],
         "sentence": sentence,
         "hosts": [_host(host, snapshot, flags, sight.stopped) for host in snapshot.hosts],
         "plan": None if active is None else _plan(active, waits),
@@ -49,6 +50,13 @@ def status_of(
             if record.plan.expires_at > now
         ],
     }
+
+
+def _in_the_clear(snapshot: Snapshot, settings: Settings) -> list[str]:
+    hosts = in_the_clear(snapshot.hosts)
+    if settings.migration.encryption is Encryption.OFF or not hosts:
+        return []
+    return [f"no TLS is set up for migrations on {', '.join(hosts)}: see trimtab certs"]
 
 
 def _alarms(unresolved: Mapping[str, str], snapshot: Snapshot) -> list[str]:

@@ -48,6 +48,7 @@ def diagnose(settings: Settings, clock: Clock, open_now: Callable[[], Store]) ->
             yield from _store(store, settings)
             yield from _reports(store, settings, clock)
             yield from _people(store)
+            yield from _certificates(store, settings)
         finally:
             store.close()
     except TrimtabError as error:
@@ -173,3 +174,22 @@ def _encryption(settings: Settings) -> Iterator[Matter]:
     if settings.migration.encryption is not Encryption.REQUIRED:
         text = f"migration.encryption is {settings.migration.encryption}: memory may cross the network in the clear"
         yield Matter(Grade.REMARK, "encryption", text, "set up TLS between the hosts and set it to required")
+
+
+def _certificates(store: Store, settings: Settings) -> Iterator[Matter]:
+    """Which hosts' migrations cannot be encrypted, and of which nobody knows."""
+    chosen = settings.migration.encryption
+    if chosen is Encryption.OFF or settings.collect.source in (CollectSource.SIMULATED, CollectSource.RECORDED):
+        return
+    known = {report.host: report.observation.host.migration_tls for report in store.reports()}
+    known |= {host.id: host.migration_tls for host in settings.hosts if host.migration_tls is not None}
+    if missing := sorted(host for host, tls in known.items() if tls is False):
+        required = chosen is Encryption.REQUIRED
+        what = "no guest can leave or come" if required else "what leaves or comes is not encrypted"
+        text = f"no TLS is set up for migrations on {', '.join(missing)}: {what}"
+        yield Matter(Grade.REFUSES if required else Grade.REMARK, "certificates", text, "run: trimtab certs --out DIR")
+    if unknown := sorted(host for host, tls in known.items() if tls is None):
+        todo = "run an agent there that may read /etc/libvirt/qemu.conf, or set migration_tls in its [[hosts]]"
+        text = f"whether migrations of {', '.join(unknown)} can be encrypted is not known"
+        yield Matter(Grade.REMARK, "certificates", text, todo)
+

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cluster.config.settings import Encryption, MigrationSettings, Settings
+import pytest
+
+from cluster.config.settings import Encryption, HostSettings, MigrationSettings, Settings
 from cluster.guest import Guest, MigrationPolicy, Usage
 from cluster.host import Host
 from cluster.migration.encryption import under_policy
 from cluster.plan import Plan
+from cluster.report import HostUsage, Observation, Report
 from cluster.snapshot import Snapshot
+from cluster.store.memory import MemoryStore
+from scheduler.cli.diagnosis import diagnose
 from scheduler.planning import PlanRequest, make_plan
-from tests.executors.world import START
+from scheduler.see import Sight
+from scheduler.status import status_of
+from tests.executors.world import START, ManualClock
 
 
 def cluster(tls: dict[str, bool | None], policy: MigrationPolicy = MigrationPolicy()) -> Snapshot:  # noqa: B008 - frozen
@@ -54,6 +61,41 @@ def test_a_guest_may_demand_it_where_the_cluster_does_not() -> None:
     hosts: dict[str, bool | None] = {"a": True, "b": False}
     assert drain(cluster(hosts, MigrationPolicy(must_encrypt=True)), Encryption.PREFER).steps == ()
     assert len(drain(cluster(hosts), Encryption.PREFER).steps) == 1
+
+
+def test_a_plan_says_which_moves_are_not_encrypted() -> None:
+    """Where that was preferred and a host is known to have no TLS; not where it is off or nobody knows."""
+    hosts: dict[str, bool | None] = {"a": True, "b": False}
+    said = "not encrypted: no TLS is set up for migrations on b"
+    assert said in drain(cluster(hosts), Encryption.PREFER).why
+    assert said not in drain(cluster(hosts), Encryption.OFF).why
+    assert "not encrypted" not in drain(cluster({"a": None, "b": None}), Encryption.PREFER).why
+
+
+@pytest.mark.parametrize(
+    ("encryption", "grades"),
+    [("off", []), ("prefer", ["remark", "remark"]), ("required", ["refuses", "remark"])],
+)
+def test_doctor_names_hosts_without_tls_and_those_that_do_not_say(encryption: str, grades: list[str]) -> None:
+    """An entry of the configuration goes before a report; each line says what to do."""
+    clock = ManualClock()
+    store = MemoryStore(clock)
+    for name, has in {"a": True, "b": False, "c": None, "d": None}.items():
+        seen = Observation(clock.now(), Host(name, 8000, 16384, migration_tls=has), HostUsage(), ())
+        store.put_report(Report("boot", clock.now(), 1, seen), 600.0)
+    settings = replace(
+        Settings(),
+        hosts=(HostSettings("d", migration_tls=True),),
+        migration=MigrationSettings(encryption=Encryption(encryption)),
+    )
+    matters = [one for one in diagnose(settings, clock, lambda: store) if one.about == "certificates"]
+    assert [one.grade for one in matters] == grades
+    assert [("on b:" in one.text, "of c can" in one.text) for one in matters] == [(True, False), (False, True)][
+        : len(grades)
+    ]
+    assert all(one.todo for one in matters)
+    warned = status_of(Sight(cluster({"a": True, "b": False}), ()), store, settings, "", clock.now())["warnings"]
+    assert (warned == ["no TLS is set up for migrations on b: see trimtab certs"]) is bool(grades)
 
 
 def test_only_what_is_required_is_laid_over_guests() -> None:
