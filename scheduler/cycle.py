@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cluster.config.settings import Mode
+from cluster.history import Metric
 from cluster.migration.learned import learn
 from cluster.plan import EVACUATE, Plan, PlanRecord, PlanState
 from cluster.store.protocol import Store
 from executors.runner import PlanRunner
 from reports.units import count
+from scheduler import quiet
 from scheduler.gate import View, frozen_guests, why_no_action, why_no_plan, why_not_act, why_not_propose
 from scheduler.intent import Intent, intent_of, is_urgent
 from scheduler.leadership import Leadership
@@ -75,12 +77,24 @@ class Cycle:
         return make_plan(view.snapshot, request, view.settings)
 
     def _act(self, view: View, plan: Plan) -> str:
-        if (why := why_not_act(view, plan)) is None:
+        if (why := why_not_act(view, plan) or self._why_wait(view, plan)) is None:
             self._runner.begin(plan)
             return f"began plan {plan.id}, {count(len(plan.steps), 'step')}; {plan.why}"
         if view.settings.scheduler.mode is Mode.ADVISE and why_not_propose(view, plan) is None:
             return f"{self._advise(view, plan)}; {plan.why}"
         return f"not acting: {why}; {plan.why}"
+
+    def _why_wait(self, view: View, plan: Plan) -> str | None:
+        """Say why a plan that nobody asked for and that mends nothing waits for a quieter hour of its guests."""
+        within_s = view.settings.gate.quiet_within_s
+        mends = plan.goals[0].after < plan.goals[0].before
+        if within_s <= 0 or view.by_request or mends or plan.policy != "balance":
+            return None
+        guests = {step.guest for step in plan.migrations}
+        rings = {guest: self._store.usage(guest, Metric.CPU_MILLICORES) for guest in sorted(guests)}
+        found = {guest: quiet.learned(ring, view.now) for guest, ring in rings.items()}
+        known = {guest: levels for guest, levels in found.items() if levels is not None}
+        return quiet.why_wait(plan, known, view.now, within_s)
 
     def _advise(self, view: View, plan: Plan) -> str:
         """Put a plan up for approval, unless one that has not expired waits already."""

@@ -93,9 +93,9 @@ class GateSettings:
     least_gain_ratio: float = 0.05
     guest_cooldown_s: float = 1800.0
     manual_move_cooldown_s: float = 14400.0
-    manual_move_cooldown_s: float = 14400.0
     cluster_cooldown_s: float = 0.0
     stale_hosts_ratio: float = 0.2
+    quiet_within_s: float = 0.0
     regret_after_s: float = 300.0
     regret_least_ratio: float = 0.25
     regret_limit: int = 5
