@@ -24,7 +24,7 @@ from executors.events import Event, EventKind
 from executors.protocol import Sighting
 from executors.runner import PlanRunner
 from scheduler import regret
-from scheduler.arrivals import arrivals_of
+from scheduler.arrivals import Arrivals
 from scheduler.commands import carry_out
 from scheduler.cycle import Cycle
 from scheduler.gate import View, failed_moves, why_no_action, why_too_late
@@ -73,7 +73,8 @@ class Loop:
         self._silent_until_s: dict[str, float] = {}
         self._acting = threading.Lock()
         self._finishing = False
-        self._manual_moves = ManualMoves(parts.store)
+        self._arrivals = Arrivals(clock)
+        self._manual_moves = ManualMoves(parts.store, clock)
         self._move_notes = MoveNotes()
         self._unticked = 0
         self.leadership = Leadership(parts.store, holder, settings.scheduler.lease_s, clock)
@@ -222,7 +223,7 @@ class Loop:
             snapshot=plannable_by_us(sight.snapshot, self.settings, sight.stopped, power),
             last_moves=moves,
             last_failures=failures,
-            arrivals=arrivals_of(records, latest),
+            arrivals=self._arrivals.of(records),
             permits_taken={} if self.settings.rates.guest_per_day is None else self.parts.store.permits_taken(),
             store_problems=() if self.parts.world is not None else self.parts.store.durability_problems(),
         )
@@ -270,7 +271,7 @@ class Loop:
         """Find guests that somebody else has moved, before anything is planned. Only the leader does."""
         if self.leadership.lease is not None and self.parts.store.active_plan() is None:
             sight = self.see(None)
-            for line in self._manual_moves.look(sight.snapshot, sight.doubled, self._clock.now()):
+            for line in self._manual_moves.look(sight.snapshot, sight.doubled):
                 self._listener(line)
 
     def _why_not_adopt(self) -> str | None:

@@ -6,13 +6,15 @@ What was found is kept as a flag of the store, so that the next leader knows it,
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from cluster.clock import Clock
+from cluster.clock import Clock
 from cluster.plan import PlanRecord, StepState
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Store
-from scheduler.arrivals import clock_margin
+from scheduler.arrivals import clock_margin_s
 
 _STAYS = frozenset({StepState.FAILED, StepState.ABORTED})
 _BEGUN = _STAYS | {StepState.RUNNING, StepState.DONE, StepState.UNRESOLVED}
@@ -25,11 +27,12 @@ def flag_of(guest: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Where the last step of ours that was begun for a guest can have left it."""
+    """Where the last step of ours that was begun for a guest can have left it. `known_s`: for how long we know that."""
 
     hosts: frozenset[str]
-    at: datetime
     arrived: bool
+    step: tuple[str, str]
+    known_s: float = 0.0
 
 
 def sent_to(records: Iterable[PlanRecord]) -> dict[str, Sent]:
@@ -42,29 +45,28 @@ def sent_to(records: Iterable[PlanRecord]) -> dict[str, Sent]:
                 continue
             hosts = {step.target} if written.state is StepState.DONE else {step.source, step.target}
             hosts = {step.source} if written.state in _STAYS else hosts
-            found[step.guest] = Sent(frozenset(hosts), written.at, written.state is StepState.DONE)
+            arrived = written.state is StepState.DONE
+            found[step.guest] = Sent(frozenset(hosts), arrived, (record.plan.id, step.id))
     return found
 
 
 def moved_by_hand(
-    before: Mapping[str, str], seen: Mapping[str, str], snapshot: Snapshot, sent: Mapping[str, Sent]
+    before: Mapping[str, str], seen: Mapping[str, str], sent: Mapping[str, Sent], margin_s: float
 ) -> dict[str, str]:
     """Return the guests that somebody else has moved, with the host each is on now, `seen`.
 
-    What counts is where our last step left them, once the figures are later than clocks may differ: before that they
-    may be older than our move. Where no step of ours has arrived, it is where they were at the last look, `before`.
+    `before` is where they were at the last look. A guest that our last step has brought somewhere and that was not seen
+    there yet may be shown by figures older than that step, until it is known for `margin_s`.
     """
     found: dict[str, str] = {}
-    margin = clock_margin(snapshot)
     for guest, host in seen.items():
         ours = sent.get(guest)
         if ours is not None and host in ours.hosts:
             continue
-        if ours is None or not ours.arrived:
+        if ours is None or not ours.arrived or before.get(guest) in ours.hosts:
             moved = before.get(guest, host) != host
         else:
-            measured_at = snapshot.host_by_id[host].measured_at
-            moved = measured_at is not None and measured_at > ours.at + margin
+            moved = ours.known_s > margin_s
         if moved:
             found[guest] = host
     return found
@@ -92,11 +94,13 @@ def why_left_alone(flag: str | None, now: datetime, cooldown_s: float) -> str | 
 class ManualMoves:
     """Remembers from look to look where guests were, and writes down those that somebody else has moved."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
+        self._clock = clock
         self._before: dict[str, str] = {}
+        self._since_s: dict[tuple[str, str], float] = {}
 
-    def look(self, snapshot: Snapshot, doubled: Collection[str], now: datetime) -> tuple[str, ...]:
+    def look(self, snapshot: Snapshot, doubled: Collection[str]) -> tuple[str, ...]:
         """Look while no plan is under way; return a sentence for each new find.
 
         `doubled` are the guests seen on two hosts. A guest that is where our last step left it, or was moved on by us,
@@ -104,17 +108,31 @@ class ManualMoves:
         """
         flags = self._store.flags()
         seen = places(snapshot, doubled)
-        found = moved_by_hand(self._before, seen, snapshot, sent_to(self._store.plans(20)))
+        found = moved_by_hand(self._before, seen, self._sent(), clock_margin_s(snapshot))
         said = []
         for guest, host in sorted(found.items()):
             if _host_of(flags.get(flag_of(guest))) != host:
-                self._store.set_flag(flag_of(guest), f"{host} {now.isoformat()}")
+                self._store.set_flag(flag_of(guest), f"{host} {self._clock.now().isoformat()}")
                 said.append(f"guest {snapshot.guest_by_id[guest].title} was moved to {host} by somebody else")
         for guest, host in seen.items():
             if guest not in found and _host_of(flags.get(flag_of(guest))) not in ("", host):
                 self._store.set_flag(flag_of(guest), None)
         self._before |= seen
         return tuple(said)
+
+    def _sent(self) -> dict[str, Sent]:
+        """What our last steps did, each with how long this process has known it by its own clock."""
+        now_s = self._clock.monotonic_s()
+        sent = sent_to(self._store.plans(20))
+        self._since_s = {one.step: self._since_s.get(one.step, now_s) for one in sent.values()}
+        return {guest: replace(one, known_s=now_s - self._since_s[one.step]) for guest, one in sent.items()}
+
+    def _sent(self) -> dict[str, Sent]:
+        """What our last steps did, each with how long this process has known it by its own clock."""
+        now_s = self._clock.monotonic_s()
+        sent = sent_to(self._store.plans(20))
+        self._since_s = {one.step: self._since_s.get(one.step, now_s) for one in sent.values()}
+        return {guest: replace(one, known_s=now_s - self._since_s[one.step]) for guest, one in sent.items()}
 
 
 def _host_of(flag: str | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from random import Random
 
-from cluster.plan import Figures, Plan, Status, Step
+from cluster.plan import Figures, Plan, Status, Step, TierValue
 from executors.runner import PlanRunner
 from policies.registry import make_problem
 from scheduler.check.plan import check_still_safe
@@ -55,7 +55,7 @@ class ChanceCycle(Cycle):
             expires_at=snapshot.taken_at + timedelta(seconds=view.settings.scheduler.plan_expires_s),
             status=Status.FEASIBLE if steps else Status.NOTHING_TO_DO,
             why="by chance",
-            goals=(),
+            goals=(TierValue("repair", 1.0, 0.0, 0.0, 0.0),),
             gap=0.0,
             steps=steps,
             before=NOTHING,
