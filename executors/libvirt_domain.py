@@ -14,7 +14,7 @@ from cluster.errors import StepError
 from cluster.formats.metadata_policy import read_policy
 from cluster.guest import MigrationPolicy
 from executors.ladder import Passes
-from executors.libvirt_steering import is_postcopy, passes_of
+from executors.libvirt_steering import is_broken_postcopy, is_postcopy, passes_of
 from executors.protocol import Presence
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def presence(connection: libvirt.virConnect, guest: str, *, waiting: Presence) -
         if error.get_error_code() == NO_DOMAIN:
             return Presence.ABSENT
         raise
-    if state == libvirt.VIR_DOMAIN_PAUSED and reason == libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED:
+    if is_broken_postcopy(state, reason):
         return Presence.STOPPED  # it runs on at the target as far as its memory got there, and never here again
     if operation == libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT:
         return Presence.LEAVING
@@ -130,7 +130,7 @@ def job(connection: libvirt.virConnect, guest: str) -> JobView:
             return JobView(out=False)
         _refuse_hung(domain)
         statistics = domain.jobStats()
-        postcopy = is_postcopy(*domain.state())
+        state, reason = domain.state()
     except libvirt.libvirtError as error:
         # It left between two calls; on a receiving host there are no figures.
         if error.get_error_code() in (NO_DOMAIN, OPERATION_INVALID, _OPERATION_UNSUPPORTED):
@@ -138,6 +138,10 @@ def job(connection: libvirt.virConnect, guest: str) -> JobView:
         raise
     if statistics.get("operation") != libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT or not statistics.get("type"):
         return JobView(out=False)
+    # libvirt keeps the job of a broken post-copy for an operator to resume; nothing runs of it.
+    if is_broken_postcopy(state, reason):
+        return JobView(out=False)
+    postcopy = is_postcopy(state, reason)
     sent, left = int(statistics.get("data_processed", 0)), int(statistics.get("data_remaining", 0))
     ratio = sent / (sent + left) if sent + left else 0.0
     return JobView(True, ratio, sent // MIB, postcopy=postcopy, passes=None if postcopy else passes_of(statistics))

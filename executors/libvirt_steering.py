@@ -49,6 +49,13 @@ def is_postcopy(state: int, reason: int) -> bool:
     return state == libvirt.VIR_DOMAIN_PAUSED and reason in after
 
 
+def is_broken_postcopy(state: int, reason: int) -> bool:
+    """Tell whether a source's state is that of a guest whose post-copy broke: memory on both hosts, for good or not."""
+    import libvirt
+
+    return bool(state == libvirt.VIR_DOMAIN_PAUSED and reason == libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED)
+
+
 def _figure(statistics: Mapping[str, object], name: str) -> int:
     value = statistics.get(name)
     return value if isinstance(value, int) else 0
