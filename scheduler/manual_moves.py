@@ -128,5 +128,13 @@ class ManualMoves:
         return {guest: replace(one, known_s=now_s - self._since_s[one.step]) for guest, one in sent.items()}
 
 
+    def _sent(self) -> dict[str, Sent]:
+        """What our last steps did, each with how long this process has known it by its own clock."""
+        now_s = self._clock.monotonic_s()
+        sent = sent_to(self._store.plans(20))
+        self._since_s = {one.step: self._since_s.get(one.step, now_s) for one in sent.values()}
+        return {guest: replace(one, known_s=now_s - self._since_s[one.step]) for guest, one in sent.items()}
+
+
 def _host_of(flag: str | None) -> str:
     return (flag or "").partition(" ")[0]
