@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cluster.guest import Compression, MigrationPolicy
 from collectors.disks import SharedStorage, read_pool, shared_mounts
 from collectors.domain_xml import read_domain
 from tests.collectors.domains import DIR_POOL, NFS_POOL, RBD_POOL, UUID, disk_xml, domain_xml, our_metadata
@@ -122,11 +123,26 @@ def test_labels_and_wishes() -> None:
     assert (read.priority, read.ignore, read.problems) == (7, False, ())
 
 
+def test_a_guest_has_ways_to_move_of_its_own() -> None:
+    """What it does not say is the cluster's to say."""
+    inside = "<trimtab:migration must_encrypt='yes' compression='zstd' parallel_connections='4' auto_converge='no'/>"
+    read = read_domain(domain_xml(metadata=our_metadata(inside)), SHARED).metadata
+    assert read.problems == ()
+    assert read.migration == MigrationPolicy(
+        must_encrypt=True, compression=Compression.ZSTD, parallel_connections=4, auto_converge=False
+    )
+    plain = read_domain(domain_xml(), SHARED).metadata.migration
+    assert (plain.compression, plain.parallel_connections, plain.auto_converge) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     ("inside", "says"),
     [
         ("<trimtab:migration max_downtime_ms='soon'/>", "max_downtime_ms is 'soon'"),
         ("<trimtab:migration max_downtime_ms='0'/>", "max_downtime_ms is 0"),
+        ("<trimtab:migration compression='lz4'/>", "compression is 'lz4'; allowed: none, xbzrle, zstd"),
+        ("<trimtab:migration parallel_connections='65'/>", "parallel_connections is 65; allowed: 1 to 64"),
+        ("<trimtab:migration auto_converge='maybe'/>", "auto_converge is 'maybe'; allowed: yes, no"),
         ("<trimtab:migration allow_postcopy='maybe'/>", "allow_postcopy is 'maybe'"),
         ("<trimtab:priority>high</trimtab:priority>", "priority is 'high'"),
         ("<trimtab:lable key='a' value='b'/>", "<trimtab:lable> is not understood"),
