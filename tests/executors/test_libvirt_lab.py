@@ -102,7 +102,7 @@ def test_a_plan_of_two_steps_runs(lab: Lab, make_rig: MakeRig) -> None:
 
 
 def test_the_bandwidth_cap_holds(lab: Lab, make_rig: MakeRig) -> None:
-    """What leaves the source each second stays near the cap; the allowed downtime begins at a quarter of the guest's."""
+    """What leaves the source each second stays near the cap; the allowed downtime begins at a quarter of the limit."""
     guest = lab.guest("web-1", "lab-1", filled_mib=60, migration={"max_downtime_ms": "210"})
     rig = make_rig(MigrationSettings(mbit_s=84))
     rig.begin(migrate("s1", guest.uuid, "lab-1", "lab-2"))
