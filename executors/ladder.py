@@ -144,12 +144,8 @@ class Ladder:
     clock: Clock
     _climbs: dict[str, _Climb] = field(default_factory=dict)
 
-    def begin(self, step: Migrate) -> None:
-        """A step is started: it stands before the first rung."""
-        self._climbs.pop(step.id, None)
-
     def forget(self, step: Migrate) -> None:
-        """A step is over."""
+        """A step is over, or begun anew: it stands before the first rung."""
         self._climbs.pop(step.id, None)
 
     def clear(self) -> None:

@@ -192,4 +192,3 @@ def _certificates(store: Store, settings: Settings) -> Iterator[Matter]:
         todo = "run an agent there that may read /etc/libvirt/qemu.conf, or set migration_tls in its [[hosts]]"
         text = f"whether migrations of {', '.join(unknown)} can be encrypted is not known"
         yield Matter(Grade.REMARK, "certificates", text, todo)
-
