@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from cluster.clock import Clock
 from cluster.config.settings import BudgetScope, Settings
 from cluster.host import PowerState
-from cluster.plan import Migrate, PlanRecord, Sleep, StepRecord, StepState, Wake
+from cluster.plan import EVACUATE, Migrate, PlanRecord, Sleep, StepRecord, StepState, Wake
 from cluster.rates import Permit
 from cluster.store.memory import MemoryStore
 from cluster.store.protocol import Lease
@@ -114,12 +114,18 @@ class Witness:
         else:
             self._judge_token(store, start)
             self._judge_slots(start, store.plan(start.plan))
-        most = self.settings.rates.cluster_per_hour
-        if most is not None and len(self.starts.keys() | {(start.plan, start.step.id)}) > most:
-            self.accuse(f"{len(self.starts) + 1} migrations begun within the hour, {most} allowed")
+        record = store.plan(start.plan)
+        self._judge_rate(start, record is not None and record.plan.policy == EVACUATE)
         earlier = self.starts.setdefault((start.plan, start.step.id), start)
         if earlier.holder != start.holder:
             self.accuse(f"step {start.step.id} was begun by {earlier.holder} and again by {start.holder}")
+
+    def _judge_rate(self, start: Start, is_urgent: bool) -> None:
+        """Emptying a failing host is counted and not held back."""
+        most = self.settings.rates.cluster_per_hour
+        begun = len(self.starts.keys() | {(start.plan, start.step.id)})
+        if most is not None and begun > most and not is_urgent:
+            self.accuse(f"{begun} migrations begun within the hour, {most} allowed")
 
     def sees_leaders(self, holders: Sequence[str]) -> None:
         """Judge who takes itself for the leader at one moment."""
