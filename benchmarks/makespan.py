@@ -25,6 +25,7 @@ from cluster.migration.links import Links
 from cluster.plan import Migrate, PlanRecord, StepState
 from cluster.store.memory import MemoryStore
 from executors.runner import PlanRunner
+from executors.terms import Terms
 from scheduler.loop import TICK_S
 from scheduler.planner.activities import Workload, workload
 from scheduler.planner.listing import list_schedule
@@ -37,6 +38,9 @@ from simulator.world import World
 
 MOST_OVER = 1.1
 """Target: the sum of makespans against the sum of lower bounds."""
+
+UNSEEN_S = 60.0
+"""How long the runner may be left without a look while nothing happens but passes over memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ def carry_out(case: Case) -> tuple[float, float, str]:
     links = Links.of(case.snapshot.hosts, case.settings)
     store = MemoryStore(clock)
     lease = store.acquire_lease("benchmark", 1e9)
+    guests = case.snapshot.guest_by_id
     runner = PlanRunner(
         store,
         SimMigrationExecutor(world),
@@ -87,6 +92,7 @@ def carry_out(case: Case) -> tuple[float, float, str]:
         lambda: None,
         lambda: lease,
         links=lambda: links,
+        terms=lambda _plan, step: Terms((), guests[step.guest].migration.max_downtime_ms / 1000),
     )
     capacity = links.capacity_mib_s(NOON)
     runner.begin(case.plan)
@@ -96,8 +102,10 @@ def carry_out(case: Case) -> tuple[float, float, str]:
         # The runner looks twice a second. Between two looks the world goes on by itself; looks that could see nothing
         # new are left out.
         under_way = {step.guest for step in record.plan.migrations if record.step_state(step.id) is StepState.RUNNING}
-        phases = _phases(world)
-        while under_way and under_way == {guest for guest, _ in phases} and _phases(world) == phases:
+        phases, until_s = _phases(world), clock.monotonic_s() + UNSEEN_S
+        while under_way == {guest for guest, _ in phases} and _phases(world) == phases:
+            if clock.monotonic_s() > until_s or not under_way:
+                break
             # A microsecond on: the clock counts in them, the world does not.
             clock.advance_to(max(clock.monotonic_s(), world.next_event_s()) + 1e-6)
             fullest = max(fullest, _fullest(world, links, capacity))

@@ -151,7 +151,7 @@ def _with_room(
 
 
 def _guest(random: Random, number: int, memory_mib: int, host: str) -> Guest:
-    hot_mib = random.choice((0.0, 4.0, 20.0, 60.0))
+    hot_mib = random.choice((0.0, 2.0, 8.0, 30.0))
     return Guest(
         f"g{number:04}",
         host,

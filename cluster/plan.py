@@ -43,8 +43,8 @@ class Estimate:
     """What a migration is expected to cost. `converges` is a probability; `note` says what was assumed.
 
     `mib_ratio` and `bandwidth_ratio` are factors learned from past migrations that are in these figures already;
-    `None` where nothing was learned. Under `least_mbit_s` it would send more than a tenth beyond `mib`: nothing is
-    started beside it that would leave it less, nor it beside others.
+    `None` where nothing was learned. Under `least_mbit_s` it would send much more, end less surely, or hold its slots
+    for longer than the plan reckons with: nothing is started beside it that would leave it less, nor it beside others.
     """
 
     mib: int

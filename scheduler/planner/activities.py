@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from cluster.config.settings import MigrationSettings
@@ -35,7 +35,7 @@ class Activity:
     """One migration: `drain_mib` at (rate - `dirty_mib_s`) after `overhead_s`; `after` are positions in the plan.
 
     `rate_mib_s` is what it gets alone, `limit_mib_s` its own cap, `downtime_s` what its switch-over may take; at less
-    than `converges_mib_s` it may never end.
+    than `converges_mib_s` it may never end; under `share_ratio` of what it gets alone it would hold its slots too long.
     """
 
     source: str
@@ -50,6 +50,7 @@ class Activity:
     urgent: bool = False
     downtime_s: float = 0.0
     converges_mib_s: float = 0.0
+    share_ratio: float = 0.0
     alone_s: float = field(init=False)
     alone_mib: float = field(init=False)
 
@@ -60,11 +61,11 @@ class Activity:
 
     @property
     def least_mib_s(self) -> float:
-        """The rate at which it sends `MOST_RESENT_RATIO` more than alone, and ends as surely."""
+        """The rate from which on it sends at most `MOST_RESENT_RATIO` more than alone, and ends as surely and soon."""
         # Bytes at rate r are drain * r / (r - dirty).
         most = (1 + MOST_RESENT_RATIO) * self.alone_mib / self.drain_mib if self.drain_mib else 1.0
         resends_mib_s = most * self.dirty_mib_s / (most - 1) if most > 1 else 0.0
-        return min(self.rate_mib_s, max(resends_mib_s, self.converges_mib_s))
+        return min(self.rate_mib_s, max(resends_mib_s, self.converges_mib_s, self.share_ratio * self.rate_mib_s))
 
     def speed_mib_s(self, rate_mib_s: float) -> float:
         """Return how fast it gets done at a rate."""
@@ -96,6 +97,10 @@ class Workload:
     slots: Slots
     capacity_mib_s: Mapping[str, float]
     budget_mib_s: Mapping[str, float] = field(default_factory=dict)
+
+    def sharing(self, share_ratio: float) -> Workload:
+        """Return the same with another least share of what each gets alone."""
+        return replace(self, activities=tuple(replace(one, share_ratio=share_ratio) for one in self.activities))
 
     def usable_mib_s(self, link: str, flows: int, downtime_s: float) -> float:
         """Return what of a link so many flows may use at once, with room for the burst of an even share."""

@@ -22,14 +22,22 @@ NEAR_RATIO = 0.005
 URGENT_RATIO = 0.05
 """So much longer the whole plan may take for its urgent steps to be done sooner."""
 
+SHARE_RATIOS = (0.0, 0.55, 0.75)
+"""Least shares tried: as many on a link as fit, or not two that could each fill it, or one after the other. Sharing
+keeps a link busy while one migration begins or ends; not sharing keeps slots free for other links."""
+
 MOST_WORK = 4000
 """Steps put in order in all: ten orders are tried of a plan of 400 steps, one of a very large one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """An order of activities, by position in the plan, the timetable that comes of it, and a time nothing can beat."""
+    """An order of activities, by position in the plan, the timetable that comes of it, and a time nothing can beat.
 
+    `work` is what was scheduled, with the least shares that the timetable rests on.
+    """
+
+    work: Workload
     order: tuple[int, ...]
     timetable: Timetable
     bound_s: float
@@ -55,7 +63,7 @@ def timed(steps: Sequence[Step], snapshot: Snapshot, settings: Settings) -> Time
     found = schedule(work)
     in_order: list[Step] = []
     for index in found.order:
-        least_mbit_s = round(work.activities[index].least_mib_s / MIB_S_PER_MBIT_S)
+        least_mbit_s = round(found.work.activities[index].least_mib_s / MIB_S_PER_MBIT_S)
         in_order.append(replace(moves[index], estimate=replace(moves[index].estimate, least_mbit_s=least_mbit_s)))
     in_order += [step for step in steps if not isinstance(step, Migrate)]
     makespan_s = round(found.timetable.makespan_s, 1)
@@ -69,24 +77,43 @@ def schedule(work: Workload) -> Schedule:
     """
     loads = Loads(work)
     bound_s = lower_bound_s(loads)
-    tried: list[tuple[tuple[int, ...], Timetable]] = []
     count = max(1, len(work.activities))
-    mixed = 0 < sum(one.urgent for one in work.activities) < count
-    for order in _orders(loads):
-        tried.append((order, list_schedule(work, order)))
-        least_s = min(timetable.makespan_s for _, timetable in tried)
-        if len(tried) * count >= MOST_WORK or (least_s <= bound_s * (1 + NEAR_RATIO) and not mixed):
+    urgent = sum(one.urgent for one in work.activities)
+    mixed = 0 < urgent < count
+    good_s = bound_s * (1 + NEAR_RATIO)
+    tried: list[Schedule] = []
+
+    def least_s() -> float:
+        return min(one.timetable.makespan_s for one in tried)
+
+    plain, *others = _orders(loads)
+    # Without a least share first: what comes out is never longer than plain list scheduling.
+    for share_ratio in SHARE_RATIOS:
+        shared = work.sharing(share_ratio)
+        tried.append(Schedule(shared, plain, list_schedule(shared, plain), bound_s))
+        if len(tried) * count >= MOST_WORK or least_s() <= good_s:
             break
-    least_s = min(timetable.makespan_s for _, timetable in tried)
-    good = [one for one in tried if one[1].makespan_s <= least_s * (1 + URGENT_RATIO if mixed else 1)]
-    order, timetable = min(good, key=lambda one: (_urgent_done_s(work, one[1]), one[1].makespan_s))
-    place = {index: at for at, index in enumerate(order)}
-    by_start = tuple(sorted(place, key=lambda one: (timetable.starts_s[one], place[one])))
-    # Read by start a plan says what will happen; moments that differ by rounding alone may make it another schedule.
-    again = list_schedule(work, by_start)
-    if again.makespan_s <= timetable.makespan_s * (1 + 1e-9):
-        order, timetable = by_start, again
-    return Schedule(order, timetable, bound_s)
+    shared = min(tried, key=lambda one: one.timetable.makespan_s).work
+    for order in others:
+        if len(tried) * count >= MOST_WORK or (least_s() <= good_s and not mixed):
+            break
+        tried.append(Schedule(shared, order, list_schedule(shared, order), bound_s))
+    most_s = least_s() * (1 + URGENT_RATIO if mixed else 1)
+    good = [one for one in tried if one.timetable.makespan_s <= most_s]
+    return _by_start(min(good, key=lambda one: (_urgent_done_s(one), one.timetable.makespan_s)))
+
+
+def _by_start(found: Schedule) -> Schedule:
+    """Return the schedule with its order as things will happen, if that makes the same of it.
+
+    Moments that differ by rounding alone may make it another schedule.
+    """
+    place = {index: at for at, index in enumerate(found.order)}
+    order = tuple(sorted(place, key=lambda one: (found.timetable.starts_s[one], place[one])))
+    again = list_schedule(found.work, order)
+    if again.makespan_s > found.timetable.makespan_s * (1 + 1e-9):
+        return found
+    return replace(found, order=order, timetable=again)
 
 
 def _orders(loads: Loads) -> Iterator[tuple[int, ...]]:
@@ -112,8 +139,9 @@ def _orders(loads: Loads) -> Iterator[tuple[int, ...]]:
     yield tuple(sorted(everyone, key=lambda one: (-alone_s[one], one)))
 
 
-def _urgent_done_s(work: Workload, timetable: Timetable) -> float:
-    return sum(end_s for one, end_s in zip(work.activities, timetable.ends_s, strict=True) if one.urgent)
+def _urgent_done_s(found: Schedule) -> float:
+    ends_s = zip(found.work.activities, found.timetable.ends_s, strict=True)
+    return sum(end_s for one, end_s in ends_s if one.urgent)
 
 
 def _urgent(moves: Sequence[Migrate], snapshot: Snapshot) -> frozenset[str]:

@@ -114,7 +114,7 @@ def test_a_schedule_lies_between_its_bound_and_list_scheduling_in_plan_order(wor
     assert found.bound_s <= took_s * (1 + 1e-9)
     assert took_s <= plain_s * dearer * (1 + 1e-9)
     assert sorted(found.order) == list(range(len(work.activities)))
-    assert list_schedule(work, found.order) == found.timetable
+    assert list_schedule(found.work, found.order) == found.timetable
 
 
 @settings(max_examples=40)
@@ -220,3 +220,15 @@ def test_a_plan_lists_its_steps_as_they_start_and_sleeps_last() -> None:
 def test_a_plan_without_steps_takes_no_time() -> None:
     """Nothing to do is done at once."""
     assert timed((), snapshot_of(), Settings()).makespan_s == 0.0
+
+
+def test_links_are_not_shared_where_slots_are_scarce() -> None:
+    """Six from one host and six from another, four at once: sharing both links would hold the slots for nothing."""
+    one = [activity("a", "d", 500.0) for _ in range(6)]
+    other = [activity("c", "b", 250.0) for _ in range(6)]
+    elsewhere = [activity("b", "a", 1000.0) for _ in range(6)]
+    work = Workload((*one, *other, *elsewhere), Slots(6, 6, 3), capacity())
+    found = schedule(work)
+    plain_s = list_schedule(work, range(18)).makespan_s
+    assert found.timetable.makespan_s < 0.9 * plain_s
+    assert any(one.least_mib_s > 0 for one in found.work.activities)
