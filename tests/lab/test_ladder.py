@@ -87,7 +87,7 @@ def test_one_that_is_not_armed_moves_at_the_second_try(lab: Lab, make_rig: MakeR
 
 def test_one_that_nothing_helps_stays_and_rests(lab: Lab, make_rig: MakeRig) -> None:
     """Its hot area is larger than what the second try can pack: stopped cleanly, and left out of plans for a while."""
-    guest = restless(lab, 192, 200, auto_converge="no", max_downtime_ms="100")
+    guest = restless(lab, 128, 200, auto_converge="no", max_downtime_ms="100")
     before = guest.read()
     rig = make_rig(MigrationSettings(mbit_s=672))  # 80 MiB/s
     rig.begin(migrate("s1", guest.uuid, "lab-1", "lab-2"))
