@@ -161,7 +161,7 @@ class Run:
         )
 
     def _waits_for_permits(self, record: PlanRecord) -> bool:
-        """Whether a plan may wait for the hour to pass: its leader's clock can be so far behind that it still counts."""
+        """Whether a plan may wait for the hour to pass: by its leader's clock, far behind, it may not have expired."""
         limited = self.settings.rates.cluster_per_hour is not None
         return limited and all(record.step_state(step.id) is not StepState.RUNNING for step in record.plan.steps)
 
