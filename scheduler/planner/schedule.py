@@ -26,6 +26,10 @@ SHARE_RATIOS = (0.0, 0.55, 0.75)
 """Least shares tried: as many on a link as fit, or not two that could each fill it, or one after the other. Sharing
 keeps a link busy while one migration begins or ends; not sharing keeps slots free for other links."""
 
+FAR_RATIO, LEAST_SAVED_S, MOST_INTERVALS = 1.03, 20.0, 120
+"""CP-SAT is asked where the best makespan is so many times its bound, and so many seconds over it, in a plan of no more
+steps than this."""
+
 MOST_WORK = 4000
 """Steps put in order in all: ten orders are tried of a plan of 400 steps, one of a very large one."""
 
@@ -71,7 +75,7 @@ def timed(steps: Sequence[Step], snapshot: Snapshot, settings: Settings) -> Time
 
 
 def schedule(work: Workload) -> Schedule:
-    """Return the best schedule that list scheduling by a few priorities finds. Deterministic.
+    """Return the best schedule that list scheduling by a few priorities and CP-SAT find. Deterministic.
 
     Never longer than list scheduling in plan order, but for at most `URGENT_RATIO` that brings urgent steps forward.
     """
@@ -98,6 +102,15 @@ def schedule(work: Workload) -> Schedule:
         if len(tried) * count >= MOST_WORK or (least_s() <= good_s and not mixed):
             break
         tried.append(Schedule(shared, order, list_schedule(shared, order), bound_s))
+    if count <= MOST_INTERVALS and least_s() > max(bound_s * FAR_RATIO, bound_s + LEAST_SAVED_S):
+        # OR-Tools takes most of a second to load: only where it may save many.
+        from scheduler.planner.intervals import order_by_intervals
+
+        best = min(tried, key=lambda one: one.timetable.makespan_s)
+        if (solved := order_by_intervals(work, best.timetable)) is not None:
+            for share_ratio in SHARE_RATIOS:
+                shared = work.sharing(share_ratio)
+                tried.append(Schedule(shared, solved, list_schedule(shared, solved), bound_s))
     most_s = least_s() * (1 + URGENT_RATIO if mixed else 1)
     good = [one for one in tried if one.timetable.makespan_s <= most_s]
     return _by_start(min(good, key=lambda one: (_urgent_done_s(one), one.timetable.makespan_s)))
