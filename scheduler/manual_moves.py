@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from cluster.clock import Clock
-from cluster.clock import Clock
 from cluster.plan import PlanRecord, StepState
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Store
@@ -119,14 +118,6 @@ class ManualMoves:
                 self._store.set_flag(flag_of(guest), None)
         self._before |= seen
         return tuple(said)
-
-    def _sent(self) -> dict[str, Sent]:
-        """What our last steps did, each with how long this process has known it by its own clock."""
-        now_s = self._clock.monotonic_s()
-        sent = sent_to(self._store.plans(20))
-        self._since_s = {one.step: self._since_s.get(one.step, now_s) for one in sent.values()}
-        return {guest: replace(one, known_s=now_s - self._since_s[one.step]) for guest, one in sent.items()}
-
 
     def _sent(self) -> dict[str, Sent]:
         """What our last steps did, each with how long this process has known it by its own clock."""
