@@ -20,9 +20,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 from benchmarks.random_plans import NOON, Case, random_case
+from cluster.migration.cpu import spare_millicores
 from cluster.migration.estimate import SETUP_S, SWITCH_S
 from cluster.migration.links import Links
 from cluster.plan import Migrate, PlanRecord, StepState
+from cluster.snapshot import Snapshot
 from cluster.store.memory import MemoryStore
 from executors.runner import PlanRunner
 from executors.terms import Terms
@@ -92,6 +94,7 @@ def carry_out(case: Case) -> tuple[float, float, str]:
         lambda: None,
         lambda: lease,
         links=lambda: links,
+        spare_millicores=lambda: spare_millicores(_now(case, store), case.settings.limits),
         terms=lambda _plan, step: Terms((), guests[step.guest].migration.max_downtime_ms / 1000),
     )
     capacity = links.capacity_mib_s(NOON)
@@ -121,6 +124,14 @@ def carry_out(case: Case) -> tuple[float, float, str]:
     ]
     wrong = [str(one) for one in world.violations()]
     return took_s, fullest, "; ".join([*bad[:1], *wrong[:1]])
+
+
+def _now(case: Case, store: MemoryStore) -> Snapshot:
+    """Return the snapshot with guests where the plan's finished steps have brought them."""
+    (record,) = store.plans(1)
+    moved = {step.guest: step.target for step in record.plan.migrations if _is_done(record, step.id)}
+    guests = tuple(replace(one, host=moved.get(one.id, one.host)) for one in case.snapshot.guests)
+    return replace(case.snapshot, guests=guests)
 
 
 def _is_done(record: PlanRecord, step: str) -> bool:

@@ -9,8 +9,8 @@ from cluster.config.settings import MigrationSettings
 from cluster.plan import Migrate, PlanRecord, Step, StepState
 from executors.bandwidth import Bandwidth, Running
 from executors.journal import Journal
-from executors.slots import why_no_slot
-from executors.terms import Terms, TermsOf
+from executors.slots import why_no_cpu, why_no_slot
+from executors.terms import SpareCpu, Terms, TermsOf
 
 
 class Admission:
@@ -20,13 +20,20 @@ class Admission:
     """
 
     def __init__(
-        self, journal: Journal, bandwidth: Bandwidth, settings: MigrationSettings, terms: TermsOf, clock: Clock
+        self,
+        journal: Journal,
+        bandwidth: Bandwidth,
+        settings: MigrationSettings,
+        terms: TermsOf,
+        clock: Clock,
+        spare_millicores: SpareCpu,
     ) -> None:
         self._journal = journal
         self._bandwidth = bandwidth
         self._settings = settings
         self._terms_of = terms
         self._clock = clock
+        self._spare_millicores = spare_millicores
         self._terms: dict[str, Terms] = {}
         self._taken: Mapping[str, int] | None = None
         self._seen: tuple[PlanRecord, Sequence[Migrate]] | None = None
@@ -53,9 +60,13 @@ class Admission:
         return self._terms[step.id]
 
     def has_slot(self, record: PlanRecord, step: Migrate) -> bool:
-        """Tell whether one more may be under way from this host, to that one, and in the cluster."""
+        """Tell whether one more may be under way from this host, to that one, and in the cluster: slots and CPU."""
         settings = self._settings.for_policy(record.plan.policy)
-        return why_no_slot(step, self._running(record), settings) is None
+        running = self._running(record)
+        if why_no_slot(step, running, settings) is not None:
+            return False
+        overhead = settings.cpu_overhead_millicores
+        return not (overhead and running) or why_no_cpu(step, running, overhead, self._spare_millicores()) is None
 
     def why_wait(self, record: PlanRecord, step: Migrate) -> str | None:
         """Say why a step with a slot has to wait; `None`: nothing is in its way, or its plan's time is over."""

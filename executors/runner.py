@@ -32,7 +32,7 @@ from executors.ladder import Means, Rung
 from executors.power_watch import PowerWatch
 from executors.protocol import LeavesBehind, MayBegin, MigrationExecutor, PowerExecutor, Progress
 from executors.slots import limit_mib_s
-from executors.terms import TermsOf, no_terms
+from executors.terms import SpareCpu, TermsOf, no_terms, nothing_known
 from executors.watch import MigrationWatch, OnLook, Seen
 
 LastLook = Callable[[Plan, Migrate | Sleep | Wake], str | None]
@@ -46,7 +46,8 @@ class PlanRunner:
     leadership held by this process's own clock;
     `why_not_adopt` says why a plan that another process began is only finished, not gone on with; `on_look` is told
     what each look at a guest's hosts saw.
-    `terms` are a migration's permits and allowed downtime, `links` what running migrations share.
+    `terms` are a migration's permits and allowed downtime, `links` what running migrations share, `spare_millicores`
+    what each host's CPU limit leaves beside its guests.
     An unclear outcome is looked at again for `settle_s` before it is `unresolved`, a bad one for `confirm_s`.
     """
 
@@ -66,6 +67,7 @@ class PlanRunner:
         on_look: OnLook = lambda _step, _sighting: None,
         terms: TermsOf = no_terms,
         links: Callable[[], Links] = lambda: Links({}),
+        spare_millicores: SpareCpu = nothing_known,
         settle_s: float = 60.0,
         confirm_s: float = 3.0,
     ) -> None:
@@ -78,7 +80,7 @@ class PlanRunner:
         self._may_last = may_last
         self._why_not_adopt = why_not_adopt
         share = Bandwidth(migrations, links, clock, limit_mib_s(settings), settings.least_mib_s)
-        self._admission = Admission(self._journal, share, settings, terms, clock)
+        self._admission = Admission(self._journal, share, settings, terms, clock, spare_millicores)
         self._watch = MigrationWatch(migrations, clock, settings.timeout_s, settle_s, confirm_s, on_look)
         self._seen: tuple[str, int] | None = None
         self._began = ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from cluster.config.settings import MigrationSettings
+from cluster.migration.cpu import has_cpu_beside
 from cluster.plan import Migrate
 
 MIB = 1 << 20
@@ -23,6 +24,18 @@ def why_no_slot(step: Migrate, running: Iterable[Migrate], settings: MigrationSe
     arriving = sum(other.target == step.target for other in others)
     if arriving >= settings.in_per_host:
         return f"{arriving} migrations come to {step.target}"
+    return None
+
+
+def why_no_cpu(
+    step: Migrate, running: Iterable[Migrate], overhead_millicores: int, spare_millicores: Mapping[str, int]
+) -> str | None:
+    """Say why a migration has to wait for CPU at one of its ends. `None`: there is enough, or no other there."""
+    others = tuple(running)
+    for host in (step.source, step.target):
+        there = sum(host in (other.source, other.target) for other in others)
+        if not has_cpu_beside(host, there, overhead_millicores, spare_millicores):
+            return f"{host} has no CPU for one more migration within limits.cpu"
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cluster.guest import MigrationPolicy
@@ -19,8 +19,15 @@ class Terms:
 
 
 TermsOf = Callable[[Plan, Migrate], Terms]
+SpareCpu = Callable[[], Mapping[str, int]]
+"""Gives what each host's CPU limit leaves beside its guests, in millicores."""
 
 
 def no_terms(_plan: Plan, _step: Migrate) -> Terms:
     """Ask for no permits, and assume the downtime that guests are allowed where nothing is set."""
     return Terms()
+
+
+def nothing_known() -> Mapping[str, int]:
+    """Know no host's CPU: it holds nothing back."""
+    return {}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from cluster.clock import Clock
 from cluster.config.settings import Settings
 from cluster.host import Host
+from cluster.migration.cpu import spare_millicores
 from cluster.migration.links import Links
 from cluster.plan import Migrate, Plan
 from cluster.rates import permits_of
@@ -26,11 +27,15 @@ class LimitsNow:
         self._settings = settings
         self._see = see
         self._clock = clock
-        self._known: tuple[Settings, float, Snapshot, Links] | None = None
+        self._known: tuple[Settings, float, Snapshot, Links, Mapping[str, int]] | None = None
 
     def links(self) -> Links:
         """Return the cluster's links."""
         return self._fresh()[1]
+
+    def spare_millicores(self) -> Mapping[str, int]:
+        """Return what the CPU limit leaves on each host beside its guests."""
+        return self._fresh()[2]
 
     def terms(self, plan: Plan, step: Migrate) -> Terms:
         """Return the permits that a migration needs and its guest's allowed downtime, as they are known now."""
@@ -39,12 +44,13 @@ class LimitsNow:
         permits = permits_of(plan, step, guest, settings.rates, settings.groups)
         return Terms(permits) if guest is None else Terms(permits, guest.migration.max_downtime_ms / 1000)
 
-    def _fresh(self) -> tuple[Snapshot, Links]:
+    def _fresh(self) -> tuple[Snapshot, Links, Mapping[str, int]]:
         settings, now_s = self._settings(), self._clock.monotonic_s()
         if self._known is None or self._known[0] is not settings or now_s - self._known[1] > FRESH_S:
             snapshot = self._see()
-            self._known = settings, now_s, snapshot, links_of(snapshot.hosts, settings)
-        return self._known[2], self._known[3]
+            spare = spare_millicores(snapshot, settings.limits)
+            self._known = settings, now_s, snapshot, links_of(snapshot.hosts, settings), spare
+        return self._known[2:]
 
 
 def links_of(hosts: Iterable[Host], settings: Settings) -> Links:

@@ -93,6 +93,7 @@ class Loop:
             on_look=self._note_silence,
             terms=limits.terms,
             links=limits.links,
+            spare_millicores=limits.spare_millicores,
         )
         self.cycle_once = Cycle(parts.store, self.leadership, self.runner, self.view)
 

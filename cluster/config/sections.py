@@ -206,6 +206,7 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
                 "urgent_out_per_host": whole(1, 1000),
                 "urgent_in_per_host": whole(1, 1000),
                 "urgent_per_cluster": whole(1, 10000),
+                "cpu_overhead_millicores": WHOLE,
                 "least_mib_s": whole(1),
                 "timeout_s": _POSITIVE,
                 "estimate_mbit_s": _POSITIVE,

@@ -142,6 +142,7 @@ class MigrationSettings:
     urgent_out_per_host: int = 4
     urgent_in_per_host: int = 2
     urgent_per_cluster: int = 8
+    cpu_overhead_millicores: int = 1000
     least_mib_s: int = 8
     timeout_s: float = 1800.0
     estimate_mbit_s: float = 10000.0
@@ -163,6 +164,7 @@ class MigrationSettings:
             out_per_host=max(self.out_per_host, self.urgent_out_per_host),
             in_per_host=max(self.in_per_host, self.urgent_in_per_host),
             per_cluster=max(self.per_cluster, self.urgent_per_cluster),
+            cpu_overhead_millicores=0,
         )
 
 

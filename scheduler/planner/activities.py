@@ -13,6 +13,7 @@ from datetime import datetime
 
 from cluster.config.settings import MigrationSettings
 from cluster.guest import Guest
+from cluster.limits import Resource, demand
 from cluster.migration.estimate import chance_to_converge
 from cluster.migration.links import MIB_S_PER_MBIT_S, Links
 from cluster.plan import Migrate
@@ -36,6 +37,7 @@ class Activity:
 
     `rate_mib_s` is what it gets alone, `limit_mib_s` its own cap, `downtime_s` what its switch-over may take; at less
     than `converges_mib_s` it may never end; under `share_ratio` of what it gets alone it would hold its slots too long.
+    `cpu_millicores` are its guest's, which change hosts when it ends.
     """
 
     source: str
@@ -51,6 +53,7 @@ class Activity:
     downtime_s: float = 0.0
     converges_mib_s: float = 0.0
     share_ratio: float = 0.0
+    cpu_millicores: int = 0
     alone_s: float = field(init=False)
     alone_mib: float = field(init=False)
 
@@ -90,13 +93,16 @@ class Slots:
 class Workload:
     """Activities in plan order, with what they share: slots, and links with their speeds and budgets.
 
-    A budget keeps room for a switch-over's burst (`cluster/migration/shares.py`), which is rate x downtime.
+    A budget keeps room for a switch-over's burst (`cluster/migration/shares.py`), which is rate x downtime. Each
+    migration takes `overhead_millicores` at both ends of what the CPU limit leaves there at first.
     """
 
     activities: tuple[Activity, ...]
     slots: Slots
     capacity_mib_s: Mapping[str, float]
     budget_mib_s: Mapping[str, float] = field(default_factory=dict)
+    overhead_millicores: int = 0
+    spare_millicores: Mapping[str, int] = field(default_factory=dict)
 
     def sharing(self, share_ratio: float) -> Workload:
         """Return the same with another least share of what each gets alone."""
@@ -117,10 +123,12 @@ def workload(
     at: datetime,
     settings: MigrationSettings,
     urgent: frozenset[str] = frozenset(),
+    spare_millicores: Mapping[str, int] | None = None,
 ) -> Workload:
     """Return the scheduling problem of a plan's migrations, under the budgets that count at a moment.
 
-    `urgent` are the ids of steps that come first where they can.
+    `urgent` are the ids of steps that come first where they can; `spare_millicores` is what the CPU limit leaves
+    on each host (`None`: CPU is not looked at).
     """
     capacity = links.capacity_mib_s(at)
     budgets = {link: mib_s for link, mib_s in links.budget_mib_s(at).items() if mib_s < math.inf}
@@ -152,9 +160,11 @@ def workload(
                 step.id in urgent,
                 downtime_s,
                 _converges_mib_s(guest, rate),
+                cpu_millicores=demand(guest, Resource.CPU),
             )
         )
-    return Workload(tuple(activities), Slots.of(settings), capacity, budgets)
+    overhead, spare = settings.cpu_overhead_millicores, spare_millicores or {}
+    return Workload(tuple(activities), Slots.of(settings), capacity, budgets, overhead, spare)
 
 
 def _converges_mib_s(guest: Guest, alone_mib_s: float) -> float:

@@ -1,8 +1,8 @@
 """List scheduling: what the runner's rule makes of an order of steps, in time. Pure.
 
 The rule: whenever something has changed, go through the waiting steps in order and start each that waits for no other,
-finds its slots free and the links with room for it. Those under way share the links max-min fairly, as executors divide
-them.
+finds its slots free, the links with room for it, and at both ends CPU or no other. Those under way share the links
+max-min fairly, as executors divide them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cluster.migration.cpu import has_cpu_beside
 from cluster.migration.links import Flow, has_room_beside, max_min_rates
 from scheduler.planner.activities import Workload
 
@@ -62,6 +63,7 @@ class _Run:
         self._rates: dict[int, float] = {}
         self._moving: list[int] = []
         self._changed = False
+        self._spare = dict(work.spare_millicores)
         self._refused: dict[tuple[str, ...], float] = {}
         self._left_mib = [one.drain_mib for one in activities]
         self._starts_s = [0.0] * len(activities)
@@ -89,6 +91,8 @@ class _Run:
                 self._held_back.setdefault(leaving, []).append(place)
             elif self._busy.get(coming, 0) >= slots.in_per_host:
                 self._held_back.setdefault(coming, []).append(place)
+            elif (short := self._short_of_cpu(index)) is not None:
+                self._held_back.setdefault(("cpu", short), []).append(place)
             elif self._refused.get(one.path, math.inf) <= self._least[index] or not self._has_room(index):
                 self._refused[one.path] = min(self._least[index], self._refused.get(one.path, math.inf))
                 self._held_back.setdefault(_LINKS, []).append(place)
@@ -98,6 +102,15 @@ class _Run:
                 self._running.append(index)
                 self._refused.clear()
                 self._starts_s[index] = clock_s
+
+    def _short_of_cpu(self, index: int) -> str | None:
+        """Return the end that has no CPU for one more migration, if there is one."""
+        one, overhead = self._work.activities[index], self._work.overhead_millicores
+        for host in (one.source, one.target):
+            running = self._busy.get(("out", host), 0) + self._busy.get(("in", host), 0)
+            if overhead and not has_cpu_beside(host, running, overhead, self._spare):
+                return host
+        return None
 
     def _has_room(self, index: int) -> bool:
         running = [(self._flows[one], self._least[one]) for one in self._running]
@@ -147,9 +160,13 @@ class _Run:
         self._moving.remove(index)
         del self._rates[index]
         self._changed = True
-        for end in (("out", one.source), ("in", one.target), _LINKS):
-            if end is not _LINKS:
-                self._busy[end] -= 1
+        for host, cpu_millicores in ((one.source, one.cpu_millicores), (one.target, -one.cpu_millicores)):
+            if host in self._spare:
+                self._spare[host] += cpu_millicores
+        leaving, coming = ("out", one.source), ("in", one.target)
+        self._busy[leaving] -= 1
+        self._busy[coming] -= 1
+        for end in (leaving, coming, ("cpu", one.source), ("cpu", one.target), _LINKS):
             for place in self._held_back.pop(end, ()):
                 heapq.heappush(self._ready, place)
         for follower in self._followers[index]:

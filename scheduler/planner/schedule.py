@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cluster.config.settings import Settings
+from cluster.migration.cpu import spare_millicores
 from cluster.migration.links import MIB_S_PER_MBIT_S, Links
 from cluster.plan import Migrate, Step
 from cluster.snapshot import Snapshot
@@ -63,7 +64,15 @@ def timed(steps: Sequence[Step], snapshot: Snapshot, settings: Settings) -> Time
     """
     moves = [step for step in steps if isinstance(step, Migrate)]
     links = Links.of(snapshot.hosts, settings)
-    work = workload(moves, snapshot.guest_by_id, links, snapshot.taken_at, settings.migration, _urgent(moves, snapshot))
+    work = workload(
+        moves,
+        snapshot.guest_by_id,
+        links,
+        snapshot.taken_at,
+        settings.migration,
+        _urgent(moves, snapshot),
+        spare_millicores(snapshot, settings.limits),
+    )
     found = schedule(work)
     in_order: list[Step] = []
     for index in found.order:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from cluster.config.settings import BudgetScope, BudgetSettings, MigrationSettings
 from cluster.migration.links import MIB_S_PER_MBIT_S, Links
-from cluster.plan import Migrate, Plan, PlanState, StepState
+from cluster.plan import EVACUATE, Migrate, Plan, PlanState, StepState
 from cluster.rates import HOUR_S, Permit
 from executors.events import EventKind
 from executors.runner import PlanRunner
@@ -18,7 +20,7 @@ BUDGET = BudgetSettings(BudgetScope.HOST_OUT, 40 / MIB_S_PER_MBIT_S + 1e-6, "h1"
 LINKS = Links({"h1": 1e6, "h2": 1e6, "h3": 1e6}, (), (BUDGET,))
 
 
-def limited(on: Stage, *permits: Permit, links: Links = LINKS) -> Stage:
+def limited(on: Stage, *permits: Permit, links: Links = LINKS, spare_millicores: dict[str, int] | None = None) -> Stage:
     """The stage with a runner whose every migration needs these permits, and whose guests may not stand at all."""
 
     def terms(_plan: Plan, _step: Migrate) -> Terms:
@@ -37,6 +39,7 @@ def limited(on: Stage, *permits: Permit, links: Links = LINKS) -> Stage:
         confirm_s=CONFIRM_S,
         terms=terms,
         links=lambda: links,
+        spare_millicores=lambda: spare_millicores or {},
     )
     return on
 
@@ -141,3 +144,22 @@ def test_two_schedulers_keep_to_one_count() -> None:
     assert looked and on.world.started == []
     assert on.states() == {"s1": StepState.WAITING}
     assert "cluster" in on.runner.waits["s1"]
+
+
+@pytest.mark.parametrize(("spare", "begun"), [(-500, 1), (1999, 1), (2000, 2), (3000, 3)])
+def test_migrations_begin_beside_others_only_within_the_cpu_limit(spare: int, begun: int) -> None:
+    """One always may; of more, as many as have a core each of what the guests leave. All get done."""
+    on = limited(three(), links=Links({}), spare_millicores={"h1": spare})
+    on.runner.begin(plan(*MOVES))
+    on.tick()
+    assert len(on.world.started) == begun
+    on.run()
+    assert set(on.states().values()) == {StepState.DONE}
+
+
+def test_a_failing_host_is_emptied_whatever_cpu_it_has() -> None:
+    """Leaving it goes first: its guests suffer more from staying."""
+    on = limited(three(), links=Links({}), spare_millicores={"h1": 0})
+    on.runner.begin(replace(plan(*MOVES), policy=EVACUATE))
+    on.tick()
+    assert len(on.world.started) == 3

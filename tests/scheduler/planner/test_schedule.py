@@ -104,6 +104,40 @@ def test_a_timetable_keeps_to_slots_and_edges(work: Workload) -> None:
         assert sum(other.target == one.target for other in running) <= work.slots.in_per_host
 
 
+@given(work=workloads(), spare=st.lists(st.integers(-2000, 5000), min_size=4, max_size=4))
+def test_migrations_share_a_host_only_within_its_cpu(work: Workload, spare: list[int]) -> None:
+    """At every start, what runs at each end fits beside the guests that are there then, or is the only one."""
+    left = dict(zip("abcd", spare, strict=True))
+    activities = tuple(replace(one, cpu_millicores=400) for one in work.activities)
+    work = replace(work, activities=activities, overhead_millicores=1000, spare_millicores=left)
+    found = schedule(work).timetable
+    for index, one in enumerate(activities):
+        start = found.starts_s[index]
+        ended = [other for at, other in enumerate(activities) if found.ends_s[at] <= start + 1e-9 and at != index]
+        under_way = [
+            other
+            for at, other in enumerate(activities)
+            if found.starts_s[at] <= start and found.ends_s[at] > start + 1e-9
+        ]
+        for host in (one.source, one.target):
+            there = sum(host in (other.source, other.target) for other in under_way)
+            come = sum(other.target == host for other in ended) - sum(other.source == host for other in ended)
+            assert there == 1 or there * 1000 <= left[host] - 400 * come
+
+
+def test_a_plan_counts_the_cpu_of_one_guest_leaving_while_another_comes() -> None:
+    """Both at once where the host has a core for each beside its guest, else one after the other."""
+    moves = [step(1, "x", "a", "b"), step(2, "y", "c", "a")]
+
+    def makespan_s(used_millicores: int) -> float:
+        use = Usage(cpu_millicores=used_millicores, memory_mib=4096)
+        return timed(moves, snapshot_of(replace(guest("x", "a"), usage=use), guest("y", "c")), Settings()).makespan_s
+
+    # 80 % of 8 cores less one each.
+    assert makespan_s(4400) == pytest.approx(35.7, rel=0.05)
+    assert makespan_s(4401) == pytest.approx(2 * 35.7, rel=0.05)
+
+
 @given(work=workloads())
 def test_a_schedule_lies_between_its_bound_and_list_scheduling_in_plan_order(work: Workload) -> None:
     """Only urgent steps may cost a little."""
