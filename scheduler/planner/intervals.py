@@ -24,10 +24,11 @@ WORK_LIMIT = 0.3
 def order_by_intervals(work: Workload, known: Timetable) -> tuple[int, ...] | None:
     """Return the activities by start in the best schedule found, `known` being where it begins; `None`: none found."""
     model: Any = cp_model.CpModel()
-    horizon = math.ceil(known.makespan_s * TENTHS) + len(work.activities)
+    lengths = [max(1, math.ceil(one.alone_s * TENTHS)) for one in work.activities]
+    # One after the other always fits. What shares a link in `known` may take longer here, each having it alone.
+    horizon = max(math.ceil(known.makespan_s * TENTHS), sum(lengths))
     starts, intervals, ends = [], [], []
-    for index, one in enumerate(work.activities):
-        length = max(1, math.ceil(one.alone_s * TENTHS))
+    for index, length in enumerate(lengths):
         start = model.new_int_var(0, horizon, "")
         model.add_hint(start, math.ceil(known.starts_s[index] * TENTHS))
         starts.append(start)
