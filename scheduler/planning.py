@@ -24,6 +24,7 @@ from scheduler.check import check_plan
 from scheduler.check.goals import figures, power_states, watts_of
 from scheduler.planner.foresight import CODE, Foresight
 from scheduler.planner.order import Ordering, order_moves
+from scheduler.planner.reasons import Reasons
 from scheduler.planner.schedule import timed
 from scheduler.planner.state import count_broken
 from scheduler.planner.steps import build_steps
@@ -107,8 +108,10 @@ def make_plan(
         foresight,
     )
     slots = settings.migration.for_policy(request.policy)
-    planned = timed(steps, seen, replace(settings, migration=slots))
     final = {**start, **{move.guest: move.target for move in ordering.moves}}
+    reasons = Reasons(problem, final)
+    mending = frozenset(move.guest for move in ordering.moves if not move.parking and reasons.mends(move))
+    planned = timed(steps, seen, replace(settings, migration=slots), mending)
     plan = Plan(
         id=_plan_id(snapshot, request),
         snapshot=snapshot.id,

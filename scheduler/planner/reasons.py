@@ -56,6 +56,10 @@ class Reasons:
             return f"empties {source} so that it can sleep"
         return self._ratios(move)
 
+    def mends(self, move: Move) -> bool:
+        """Whether the move is there for a broken rule or an overload, not for the policy's goal alone."""
+        return self._mended_rule(move.guest) is not None or self._overload(move.guest) is not None
+
     def _mended_rule(self, guest: str) -> str | None:
         for form in self._mended.get(guest, ()):
             others = form.guests + (form.to if isinstance(form, WithinCellsOf) else ())

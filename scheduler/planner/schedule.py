@@ -57,10 +57,14 @@ class Timed:
     makespan_bound_s: float
 
 
-def timed(steps: Sequence[Step], snapshot: Snapshot, settings: Settings) -> Timed:
+def timed(
+    steps: Sequence[Step], snapshot: Snapshot, settings: Settings, mending: frozenset[str] = frozenset()
+) -> Timed:
     """Return the steps in the best order found, numbered anew, `after` edges as they were.
 
-    Budgets are those that count when the snapshot was taken. What a host takes to wake or to sleep is not counted.
+    `mending` are the guests moved for a broken rule or an overload: they go first where that costs little, after those
+    of failing hosts. Budgets are those that count when the snapshot was taken. What a host takes to wake or to sleep is
+    not counted.
     """
     moves = [step for step in steps if isinstance(step, Migrate)]
     links = Links.of(snapshot.hosts, settings)
@@ -70,7 +74,7 @@ def timed(steps: Sequence[Step], snapshot: Snapshot, settings: Settings) -> Time
         links,
         snapshot.taken_at,
         settings.migration,
-        _urgent(moves, snapshot),
+        _urgent(moves, snapshot, mending),
         spare_millicores(snapshot, settings.limits),
     )
     found = schedule(work)
@@ -166,11 +170,12 @@ def _urgent_done_s(found: Schedule) -> float:
     return sum(end_s for one, end_s in ends_s if one.urgent)
 
 
-def _urgent(moves: Sequence[Migrate], snapshot: Snapshot) -> frozenset[str]:
-    """Return the steps that leave failing hosts, with those they wait for."""
+def _urgent(moves: Sequence[Migrate], snapshot: Snapshot, mending: frozenset[str]) -> frozenset[str]:
+    """Return the steps that leave failing hosts, or where there are none those that mend, with those they wait for."""
     by_id = {step.id: step for step in moves}
     urgent: set[str] = set()
-    waiting = [step.id for step in moves if snapshot.host_by_id[step.source].failing]
+    failing = [step.id for step in moves if snapshot.host_by_id[step.source].failing]
+    waiting = failing or [step.id for step in moves if step.guest in mending]
     while waiting:
         step = waiting.pop()
         if step in by_id and step not in urgent:

@@ -201,3 +201,12 @@ def test_a_plan_that_the_checker_refuses_is_never_returned(monkeypatch: pytest.M
     monkeypatch.setattr("scheduler.planner.edges._room_edges", lambda *_: None)
     with pytest.raises(CheckFailedError, match="overfilled in memory"):
         plan(swap("c"))
+
+
+def test_a_pinned_guest_is_moved_before_those_that_only_balance() -> None:
+    """One host is left by guests for two reasons; the first to go is the one whose rule is broken."""
+    pin = Pin(name="p", guests=these("z"), hosts=these("b"), enforcement=Enforcement.REPAIR)
+    guests = [guest(name, "a", cores=2.0) for name in "wxyz"]
+    made = plan(cluster([host(name) for name in "abc"], guests, [pin]), "balance")
+    assert len(made.migrations) > 1
+    assert made.migrations[0].guest == "z"

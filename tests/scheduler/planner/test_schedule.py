@@ -251,6 +251,29 @@ def test_a_plan_lists_its_steps_as_they_start_and_sleeps_last() -> None:
     assert found.makespan_bound_s <= found.makespan_s <= 3 * 36
 
 
+def test_what_mends_goes_before_what_balances() -> None:
+    """Three guests leave one host: the one that is moved for a rule goes first, with what it waits for."""
+    moves = [step(1, "x", "a", "b"), step(2, "y", "c", "b"), step(3, "z", "a", "c", ("s2",)), step(4, "w", "a", "b")]
+    snapshot = snapshot_of(*(guest(name, "c" if name == "y" else "a") for name in "xyzw"))
+
+    def order(mending: str) -> list[str]:
+        found = timed(moves, snapshot, Settings(), frozenset(mending))
+        return [one.guest for one in found.steps if isinstance(one, Migrate)]
+
+    assert order("w")[0] == "w"
+    assert order("z").index("y") == 0
+    assert order("z").index("z") < max(order("z").index("x"), order("z").index("w"))
+    assert order("") == list("xyzw")
+
+
+def test_failing_hosts_go_before_what_mends() -> None:
+    """Both would be first: the guest of the failing host is."""
+    moves = [step(1, "x", "a", "c"), step(2, "y", "b", "c")]
+    snapshot = snapshot_of(guest("x", "a"), guest("y", "b"), failing="b")
+    found = timed(moves, snapshot, Settings(), frozenset("x"))
+    assert [one.guest for one in found.steps if isinstance(one, Migrate)] == ["y", "x"]
+
+
 def test_a_plan_without_steps_takes_no_time() -> None:
     """Nothing to do is done at once."""
     assert timed((), snapshot_of(), Settings()).makespan_s == 0.0
