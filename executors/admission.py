@@ -37,12 +37,16 @@ class Admission:
         self._terms: dict[str, Terms] = {}
         self._taken: Mapping[str, int] | None = None
         self._seen: tuple[PlanRecord, Sequence[Migrate]] | None = None
+        self._lacking: set[str] = set()
+        self._told: set[str] = set()
         self.waits: dict[str, str] = {}
 
     def clear(self) -> None:
         """Forget everything: another plan, or another leader before us."""
         self._terms.clear()
         self._bandwidth.clear()
+        self._lacking.clear()
+        self._told.clear()
         self.waits = {}
 
     def enter(self, record: PlanRecord) -> None:
@@ -78,6 +82,16 @@ class Admission:
         self.note(step, why)
         return why
 
+    def is_news(self, why: str) -> bool:
+        """Tell whether a reason to wait is worth a line in the log: a rate limit, once in a plan.
+
+        Who waits for bandwidth is in its turn soon; only the status shows it.
+        """
+        if why not in self._lacking - self._told:
+            return False
+        self._told.add(why)
+        return True
+
     def make_room(self, record: PlanRecord, step: Migrate) -> int | None:
         """Lower what runs and return the limit that the step starts with; `None`: it has to wait after all."""
         running = self._with_downtimes(record, self._running(record))
@@ -100,7 +114,10 @@ class Admission:
             self._taken = self._journal.permits_taken()
         taken = self._taken or {}
         lacking = next((one for one in permits if taken.get(one.key, 0) >= one.most), None)
-        return None if lacking is None else lacking.why
+        if lacking is None:
+            return None
+        self._lacking.add(lacking.why)
+        return lacking.why
 
     def _with_downtimes(self, record: PlanRecord, steps: Iterable[Migrate]) -> Running:
         return tuple((step, self.terms(record, step).downtime_s) for step in steps)

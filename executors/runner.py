@@ -222,9 +222,8 @@ class PlanRunner:
         return record
 
     def _has_to_wait(self, record: PlanRecord, step: Migrate) -> bool:
-        before = self._admission.waits.get(step.id)
         why = self._admission.why_wait(record, step)
-        if why is not None and why != before:
+        if why is not None and self._admission.is_news(why):
             self._tell(EventKind.HELD, record, why, step=step, state=StepState.WAITING)
         return why is not None
 

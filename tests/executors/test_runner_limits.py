@@ -146,6 +146,30 @@ def test_two_schedulers_keep_to_one_count() -> None:
     assert "cluster" in on.runner.waits["s1"]
 
 
+def test_a_rate_limit_is_told_once_however_many_wait_for_it() -> None:
+    """Two steps lack the same permit, and lack it again after one has come free: the log has one line."""
+    on = limited(three(), Permit("host_out:h1", 1, HOUR_S, "moves out of h1 in an hour"))
+    made = replace(plan(*MOVES), expires_at=on.clock.now().replace(year=2027))
+    on.runner.begin(made)
+    for _ in range(400):
+        on.tick(10.0)
+    assert len(on.world.started) == 2
+    assert len([event for event in on.events if event.kind is EventKind.HELD]) == 1
+
+
+def test_waiting_for_bandwidth_is_shown_but_not_told() -> None:
+    """The status says why; the log would only repeat what the schedule means."""
+    thin = Links({"h1": 1e6, "h2": 1e6, "h3": 1e6}, (), (replace(BUDGET, mbit_s=12 / MIB_S_PER_MBIT_S),))
+    on = limited(three(), links=thin)
+    on.runner.begin(plan(*MOVES))
+    on.tick()
+    assert on.world.started == ["s1"]
+    assert set(on.runner.waits) == {"s2", "s3"}
+    on.run()
+    assert set(on.states().values()) == {StepState.DONE}
+    assert not [event for event in on.events if event.kind is EventKind.HELD]
+
+
 @pytest.mark.parametrize(("spare", "begun"), [(-500, 1), (1999, 1), (2000, 2), (3000, 3)])
 def test_migrations_begin_beside_others_only_within_the_cpu_limit(spare: int, begun: int) -> None:
     """One always may; of more, as many as have a core each of what the guests leave. All get done."""
