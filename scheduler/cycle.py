@@ -87,7 +87,8 @@ class Cycle:
     def _why_wait(self, view: View, plan: Plan) -> str | None:
         """Say why a plan that nobody asked for and that mends nothing waits for a quieter hour of its guests."""
         within_s = view.settings.gate.quiet_within_s
-        mends = plan.goals[0].after < plan.goals[0].before
+        # The first goal is repair; a plan that somebody else wrote may have none.
+        mends = any(goal.after < goal.before for goal in plan.goals[:1])
         if within_s <= 0 or view.by_request or mends or plan.policy != "balance":
             return None
         guests = {step.guest for step in plan.migrations}

@@ -108,3 +108,10 @@ def test_the_daemon_waits_for_a_quieter_hour_where_it_may() -> None:
         stage.run(120)
         assert (stage.on("a") < 6) is moved
         assert stage.loop.sentence.startswith("not acting: waiting for ") is not moved
+
+
+def test_a_plan_without_goals_waits_for_nothing() -> None:
+    """One that says nothing of what it mends is weighed like one that mends nothing."""
+    stage = Stage(replace(QUICK, gate=replace(QUICK.gate, quiet_within_s=7200.0)))
+    cycle, view = stage.loop.cycle_once, stage.loop.view(None)
+    assert cycle._why_wait(view, replace(one_move(), goals=())) is None
