@@ -12,7 +12,7 @@ from cluster.clock import Clock
 from cluster.errors import RefusedError, StepError, UnreachableError
 from cluster.plan import Sleep, StepRecord, StepState, Wake
 from executors.protocol import MayBegin, PowerExecutor, Progress
-from executors.watch import Seen
+from executors.watch import Seen, adopted_age_s
 
 
 @dataclass(slots=True)
@@ -35,8 +35,9 @@ class PowerWatch:
 
     def look(self, step: Sleep | Wake, record: StepRecord, now: datetime) -> Seen:
         """Look at a running step."""
-        age_s = max(0.0, (now - record.at).total_seconds())
-        since_s = self._since_s.setdefault(step.id, self.clock.monotonic_s() - age_s)
+        since_s = self._since_s.setdefault(
+            step.id, self.clock.monotonic_s() - adopted_age_s(record, now, self.timeout_s)
+        )
         progress = Progress(running=True)
         if self.power is not None:
             try:

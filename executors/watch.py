@@ -28,6 +28,16 @@ _NOT_RUNNING = Progress(running=False)
 _STAYED = frozenset({StepState.FAILED, StepState.ABORTED})
 
 
+def adopted_age_s(record: StepRecord, now: datetime, timeout_s: float) -> float:
+    """Return for how long a step that another process began has been running, as far as its time-out is concerned.
+
+    Its start was written by that process's time of day. An age of less than nothing or more than the time-out says that
+    the two clocks differ, or that nobody has led for long: either way the time-out counts from now.
+    """
+    age_s = (now - record.at).total_seconds()
+    return age_s if 0.0 <= age_s <= timeout_s else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What one look at a step says: the state it should have now, why, its figures, and a new doubt worth telling."""
@@ -117,9 +127,8 @@ class MigrationWatch:
         """
         now_s = self.clock.monotonic_s()
         if step.id not in self._watched:
-            # Adopted: its time-out counts from its start, which another process wrote by the wall clock.
-            age_s = max(0.0, (now - record.at).total_seconds())
-            self._watched[step.id] = _Watched(now_s - age_s, error="interrupted before it began or in mid-migration")
+            since_s = now_s - adopted_age_s(record, now, self.timeout_s)
+            self._watched[step.id] = _Watched(since_s, error="interrupted before it began or in mid-migration")
         watched = self._watched[step.id]
         progress = self._poll(step)
         if not progress.error:

@@ -179,6 +179,22 @@ def test_the_time_out_counts_from_the_start_across_a_restart() -> None:
     assert on.world.aborted == {"s1"}
 
 
+@pytest.mark.parametrize("ahead_s", [-3600.0, 3600.0])
+def test_a_leader_with_another_time_of_day_gives_a_whole_time_out(ahead_s: float) -> None:
+    """However far its time of day is from its predecessor's, it stops what hangs after one time-out, not before."""
+    on = stage(WHERE, ends={"s1": End.HANGS}, settings=MigrationSettings(timeout_s=30.0))
+    on.runner.begin(TWO)
+    on.tick()
+    on.clock.ahead_s = ahead_s
+    on.new_runner()
+    for _ in range(29):
+        on.tick()
+    assert on.world.aborted == set()
+    for _ in range(4):
+        on.tick()
+    assert on.world.aborted == {"s1"}
+
+
 @pytest.mark.parametrize("limits", [(1, 1, 4), (2, 1, 4), (1, 2, 4), (3, 3, 2), (9, 9, 9)])
 def test_limits_are_used_and_kept(limits: tuple[int, int, int]) -> None:
     """As many migrations run at once as the limits allow, and no more (the world checks each start)."""

@@ -32,9 +32,10 @@ class ManualClock:
 
     def __init__(self) -> None:
         self.elapsed_s = 0.0
+        self.ahead_s = 0.0
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self.elapsed_s)
+        return START + timedelta(seconds=self.elapsed_s + self.ahead_s)
 
     def monotonic_s(self) -> float:
         return 1000.0 + self.elapsed_s
