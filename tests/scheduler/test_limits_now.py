@@ -50,6 +50,19 @@ def test_the_world_never_carries_more_than_the_budget() -> None:
     assert stage.on("a") < 6
 
 
+@pytest.mark.parametrize(("overhead_millicores", "together"), [(10**6, 1), (0, 4)])
+def test_migrations_share_a_host_only_within_its_cpu_limit(overhead_millicores: int, together: int) -> None:
+    """Slots for four: with no CPU for a second one they go one by one, without overhead all four at once."""
+    stage = Stage(replace(QUICK, migration=replace(WIDE, cpu_overhead_millicores=overhead_millicores)))
+    most = 0
+    for _ in range(int(200 / TICK_S)):
+        stage.run(TICK_S)
+        with stage.world.present():
+            most = max(most, sum("a" in (one.source, one.target) for one in stage.world.migrations.values()))
+    assert most == together
+    assert stage.on("a") == 2
+
+
 def test_a_rate_limit_holds_a_plan_back_and_status_says_why() -> None:
     """Two moves in the hour; the others wait with their reason, and the plan's expiry ends them."""
     stage = Stage(with_limits(rates=RateSettings(cluster_per_hour=2)))
