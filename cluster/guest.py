@@ -41,6 +41,13 @@ class Compression(StrEnum):
     ZSTD = "zstd"
 
 
+class LocalDisks(StrEnum):
+    """What becomes of disks that are on their guest's host only: they keep it there, or are copied with it."""
+
+    STAY = "stay"
+    COPY = "copy"
+
+
 @dataclass(frozen=True, slots=True)
 class MigrationPolicy:
     """How this guest may be moved. `None`: as the cluster's `[migration]` says."""
@@ -52,6 +59,7 @@ class MigrationPolicy:
     auto_converge: bool | None = None
     compression: Compression | None = None
     parallel_connections: int | None = None
+    local_disks: LocalDisks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class Guest:
 
     `memory_mib` is libvirt's maximum; `overhead_mib` what its QEMU needs beside it. `movable` is false with the reason
     in `why_not`. `cpu_model`, `machine`, `storage`, `networks`: what it needs of a host; `None` or empty: nothing.
+    `local_disks` names the disks on its host only that a move copies, all of `local_disk_mib`; empty: none is copied.
     `needs` are further things by kind, as `migration.compatibility` has them.
     """
 
@@ -72,6 +81,7 @@ class Guest:
     overhead_mib: int = 0
     dirty: Dirty = Dirty()
     local_disk_mib: int = 0
+    local_disks: tuple[str, ...] = ()
     hugepages_mib: int = 0
     cpu_model: str | None = None
     machine: str | None = None

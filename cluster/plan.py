@@ -63,6 +63,7 @@ class Migrate:
     """Live-migrate a guest. `parking`: a stop on the way, its final move follows in the same plan.
 
     `guest_memory_mib` and `guest_vcpus` are what the guest had when the plan was made, so that a resized one is found.
+    `local_disks` names the disks that are copied with it.
     """
 
     id: str
@@ -77,6 +78,7 @@ class Migrate:
     gain_share: float = 0.0
     guest_memory_mib: int | None = None
     guest_vcpus: int | None = None
+    local_disks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from cluster.errors import HostUnreachableError
+from cluster.guest import LocalDisks
 from collectors.disks import SharedStorage
 from collectors.domain_xml import DomainFacts, read_domain
 from collectors.libvirt_reading import ReadDomain, RunningDomain, read_definitions, read_jobs
@@ -38,8 +39,9 @@ class Definition:
 class Definitions:
     """What is known of each active guest's definition, by uuid."""
 
-    def __init__(self, host_id: str) -> None:
+    def __init__(self, host_id: str, local_disks: LocalDisks = LocalDisks.STAY) -> None:
         self._host_id = host_id
+        self._local_disks = local_disks
         self._known: dict[str, Definition] = {}
 
     def __getitem__(self, uuid: str) -> Definition:
@@ -89,7 +91,7 @@ class Definitions:
             facts = one.facts
         else:
             try:
-                facts = read_domain(read.xml, shared)
+                facts = read_domain(read.xml, shared, self._local_disks)
             except ValueError as error:
                 raise HostUnreachableError(
                     f"host {self._host_id}: the definition of guest {domain.name} cannot be read: {error}"

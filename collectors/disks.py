@@ -9,7 +9,8 @@ How storage is named, in a guest's and a host's `storage`:
 | volume of a libvirt pool | as the network or path that the pool stands for | as that |
 | anything else | none: it is a local disk | no |
 
-A local disk keeps its guest where it is. Shared paths are those that the operator lists in the host's `storage`, the
+A local disk keeps its guest where it is, unless policy lets it be copied and libvirt can. Shared paths are
+those that the operator lists in the host's `storage`, the
 targets of libvirt's network file system pools, and (seen by an agent on the host) mounts of network and cluster file
 systems.
 """
@@ -46,6 +47,8 @@ _SHARED_DEVICES = (("/dev/drbd", "drbd"), ("/dev/mapper/mpath", "multipath"), ("
 _NETWORK_POOLS = frozenset({"rbd", "gluster", "sheepdog", "iscsi-direct"})
 _MOUNTED_POOLS = frozenset({"netfs", "vstorage"})
 _DEVICE_POOLS = frozenset({"iscsi", "mpath", "scsi"})
+_COPY_POOLS = frozenset({"dir", "fs"})
+_COPY_FORMATS = frozenset({"raw", "qcow2"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ class Disk:
     """A disk of a guest. `storage` names the shared storage it is on, `None` for a local disk.
 
     `kind` is libvirt's source type (`file`, `block`, `network`, `volume`, `nvme`, ...), `device` its role (`disk`,
-    `cdrom`, `floppy`, `lun`), `target` its name in the guest.
+    `cdrom`, `floppy`, `lun`), `target` its name in the guest. `pool` is the directory of the storage pool that a local
+    disk can be copied from, to one at the same path elsewhere; empty: it cannot be copied.
     """
 
     target: str
@@ -65,6 +69,7 @@ class Disk:
     transient: bool = False
     mirroring: bool = False
     local_backing: str = ""
+    pool: str = ""
 
     @property
     def local(self) -> bool:
@@ -80,6 +85,12 @@ class Pool:
     kind: str
     target: str = ""
     source: str = ""
+    available_mib: int | None = None
+
+    @property
+    def takes_copies(self) -> bool:
+        """Libvirt can create files in it for disks that it copies here."""
+        return self.kind in _COPY_POOLS and bool(self.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +120,11 @@ def read_pool(text: str) -> Pool:
     if not name and source is not None:
         device = source.find("./device")
         name = device.get("path", "") if device is not None else ""
-    return Pool(root.findtext("./name") or "", root.get("type", ""), root.findtext("./target/path") or "", name)
+    available = root.findtext("./available") or ""
+    available_mib = int(available) >> 20 if available.isdigit() else None
+    return Pool(
+        root.findtext("./name") or "", root.get("type", ""), root.findtext("./target/path") or "", name, available_mib
+    )
 
 
 def read_disks(domain: ET.Element, shared: SharedStorage) -> tuple[Disk, ...]:
@@ -127,16 +142,18 @@ def _read_disk(element: ET.Element, shared: SharedStorage) -> Disk | None:
     if kind in ("file", "block", "dir") and not path:
         return None
     target = element.find("./target")
+    storage = _storage(kind, source, path, shared)
     return Disk(
         target=target.get("dev", "") if target is not None else "",
         device=element.get("device", "disk"),
         kind=kind,
         path=path,
-        storage=_storage(kind, source, path, shared),
+        storage=storage,
         readonly=element.find("./readonly") is not None,
         transient=element.find("./transient") is not None,
         mirroring=element.find("./mirror") is not None,
         local_backing=_local_backing(element, shared),
+        pool=_pool_to_copy(element, kind, path, shared) if storage is None else "",
     )
 
 
@@ -173,6 +190,23 @@ def _local_backing(element: ET.Element, shared: SharedStorage) -> str:
         if path and shared.below(path) is None:
             return path
     return ""
+
+
+def _pool_to_copy(element: ET.Element, kind: str, path: str, shared: SharedStorage) -> str:
+    """Return the directory of the pool that a local disk can be copied from, or nothing.
+
+    libvirt creates the target's volume only for a file right in a pool's directory. A disk that stands on another
+    image, is encrypted, shared with other guests or read-only is not copied.
+    """
+    driver = element.find("./driver")
+    if kind != "file" or driver is None or driver.get("type") not in _COPY_FORMATS or element.get("device") == "lun":
+        return ""
+    backed = element.find("./backingStore/source") is not None or element.find("./source/encryption") is not None
+    if backed or any(element.find(f"./{mark}") is not None for mark in ("shareable", "readonly", "encryption")):
+        return ""
+    directory = str(PurePosixPath(path).parent)
+    pools = (pool for pool in shared.pools.values() if pool.takes_copies)
+    return directory if any(str(PurePosixPath(pool.target)) == directory for pool in pools) else ""
 
 
 def shared_mounts(mountinfo: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import math
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
+from cluster.guest import LocalDisks
 from collectors.disks import Disk, SharedStorage, read_disks
 from collectors.metadata import GuestMetadata, owner_of, read_metadata
 from collectors.movability import Definition, why_not_by_xml
@@ -52,6 +53,7 @@ class DomainFacts:
     metadata: GuestMetadata
     why_not: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    copies_disks: bool = False
 
     @property
     def storage(self) -> tuple[str, ...]:
@@ -64,8 +66,13 @@ class DomainFacts:
         return tuple(disk for disk in self.disks if disk.local and disk.device in ("disk", "lun"))
 
 
-def read_domain(text: str, shared: SharedStorage) -> DomainFacts:
-    """Read a domain's XML. `ValueError` when it is not a domain's."""
+def copied_disks(facts: DomainFacts) -> tuple[Disk, ...]:
+    """Return the disks that a move of the guest would copy: all local ones where policy says so, or none."""
+    return facts.local_disks if facts.copies_disks else ()
+
+
+def read_domain(text: str, shared: SharedStorage, local_disks: LocalDisks = LocalDisks.STAY) -> DomainFacts:
+    """Read a domain's XML. `ValueError` when it is not a domain's. `local_disks`: the cluster's policy for them."""
     try:
         root = ET.fromstring(text)
     except ET.ParseError as error:
@@ -75,6 +82,8 @@ def read_domain(text: str, shared: SharedStorage) -> DomainFacts:
         raise ValueError(f"not a domain with a uuid and memory: <{root.tag}>")
     disks = read_disks(root, shared)
     metadata = read_metadata(root)
+    copies = (metadata.migration.local_disks or local_disks) is LocalDisks.COPY
+    definition = Definition(root, disks, owner_of(root), metadata.ignore, copies)
     cpu = root.find("./cpu")
     os_type = root.find("./os/type")
     memory_mib = math.ceil(_bytes(memory) / MIB)
@@ -91,8 +100,9 @@ def read_domain(text: str, shared: SharedStorage) -> DomainFacts:
         disks=disks,
         hugepages_mib=memory_mib if root.find("./memoryBacking/hugepages") is not None else 0,
         metadata=metadata,
-        why_not=why_not_by_xml(Definition(root, disks, owner_of(root), metadata.ignore)),
+        why_not=why_not_by_xml(definition),
         needs=read_needs(root),
+        copies_disks=copies,
     )
 
 

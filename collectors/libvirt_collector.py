@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import PurePosixPath
 
 from cluster.clock import Clock
 from cluster.connections.libvirt_connection import DeadlineError, LibvirtConnection, LibvirtError
 from cluster.errors import HostUnreachableError
-from cluster.guest import Guest, Usage
+from cluster.guest import Guest, LocalDisks, Usage
 from cluster.host import Host
-from cluster.migration.compatibility import unmet
+from cluster.migration.compatibility import POOL, need, unmet
 from cluster.report import HostUsage, Observation
 from collectors import libvirt_reading as reading
 from collectors.definitions import Definitions
@@ -29,6 +30,7 @@ from collectors.domain_stats import (
     memory_used_mib,
     usage,
 )
+from collectors.domain_xml import copied_disks
 from collectors.libvirt_reading import NodeTimes, ReadHost, RunningDomain, RunningDomains
 from collectors.movability import RUNNING, Condition, why_not_now
 
@@ -75,6 +77,7 @@ class CollectorOptions:
     load_from_guests: bool = False
     dirty_rate_every_s: float = 0.0
     dirty_rate_period_s: float = 1.0
+    local_disks: LocalDisks = LocalDisks.STAY
 
 
 class LibvirtCollector:
@@ -94,7 +97,7 @@ class LibvirtCollector:
         self._options = options
         self._local = local
         self._dirty = DirtyRateSampler(options.dirty_rate_every_s, options.dirty_rate_period_s)
-        self._definitions = Definitions(host_id)
+        self._definitions = Definitions(host_id, options.local_disks)
         self._counters: dict[str, Counters] = {}
         self._stats: dict[str, Mapping[str, object]] = {}
         self._host: tuple[float, ReadHost] | None = None
@@ -159,7 +162,7 @@ class LibvirtCollector:
         self._warnings.extend(f"it fails: {sign}" for sign in signs)
         return Observation(
             taken_at=taken_at,
-            host=replace(self._host_facts(host, taken_at), failing=bool(signs)),
+            host=replace(self._host_facts(host, taken_at, guests), failing=bool(signs)),
             usage=self._usage(guests, host, at_s),
             guests=tuple(guests),
             inactive=domains.inactive,
@@ -232,6 +235,7 @@ class LibvirtCollector:
             block_job=known.read.block_job,
             owner=owners.get(domain.name),
         )
+        copied = copied_disks(facts)
         why_not = (*facts.why_not, *why_not_now(condition))
         waited = delay_ratio(before, now, facts.vcpus)
         if waited is not None and waited >= NOTED_DELAY_RATIO:
@@ -247,13 +251,19 @@ class LibvirtCollector:
             usage=usage(before, now, memory_used_mib(stats, facts.memory_mib), host.cpus * 1000),
             dirty=self._dirty.known(domain.uuid, domain.domain_id),
             local_disk_mib=sum(sizes.get(disk.target, 0) for disk in facts.local_disks),
+            local_disks=tuple(sorted(disk.target for disk in copied)),
             hugepages_mib=facts.hugepages_mib,
             cpu_model=host.abilities.cpu_need(facts.virt_type, facts.cpu_mode, facts.cpu_model),
             machine=facts.machine,
             storage=facts.storage,
             networks=facts.networks,
             # What its own host seems to lack, and runs it all the same, cannot be told of other hosts either.
-            needs=tuple(sorted({*facts.needs} - {*unmet(facts.needs, host.abilities.offers)})),
+            needs=tuple(
+                sorted(
+                    {*facts.needs} - {*unmet(facts.needs, host.abilities.offers)}
+                    | {need(POOL, disk.pool) for disk in copied if disk.pool}
+                )
+            ),
             movable=not why_not,
             why_not="; ".join(why_not) or None,
             priority=facts.metadata.priority,
@@ -293,10 +303,12 @@ class LibvirtCollector:
         else:
             self._dirty.refused(guest, now_s)
 
-    def _host_facts(self, host: ReadHost, taken_at: datetime) -> Host:
+    def _host_facts(self, host: ReadHost, taken_at: datetime, guests: list[Guest]) -> Host:
         options, abilities = self._options, host.abilities
         local_networks = self._local.networks() if self._local is not None else None
         networks = host.networks
+        pools = [pool for pool in host.pools.values() if pool.takes_copies]
+        free_mib = [pool.available_mib for pool in pools if pool.available_mib is not None]
         if local_networks is not None:
             networks = tuple(sorted({*local_networks, *(networks or ())}))
         return Host(
@@ -306,6 +318,8 @@ class LibvirtCollector:
             net_mbit_s=options.net_mbit_s,
             disk_mib_s=options.disk_mib_s,
             hugepages_mib=abilities.hugepages_mib,
+            # The roomiest pool; that of each disk is looked at right before its move.
+            local_disk_mib=max(free_mib) + sum(guest.local_disk_mib for guest in guests) if free_mib else None,
             migration_mbit_s=options.migration_mbit_s,
             measured_at=taken_at,
             cpu_models=abilities.cpu_models,
@@ -315,7 +329,7 @@ class LibvirtCollector:
             libvirt_version=host.libvirt_version,
             qemu_version=host.qemu_version,
             migration_tls=None if self._local is None else self._local.migration_tls(),
-            offers=abilities.offers,
+            offers=tuple(sorted({*abilities.offers, *(need(POOL, str(PurePosixPath(pool.target))) for pool in pools)})),
         )
 
     def _usage(self, guests: list[Guest], host: ReadHost, at_s: float) -> HostUsage:

@@ -25,12 +25,16 @@ _STATES = {PAUSED: "paused", SHUTDOWN: "shutting down", CRASHED: "crashed", PMSU
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a domain's XML shows: the XML itself, its disks, its owner, and our `ignore` mark."""
+    """What a domain's XML shows: the XML itself, its disks, its owner, and our `ignore` mark.
+
+    `copies_disks`: policy lets its local disks be copied with it.
+    """
 
     xml: ET.Element
     disks: tuple[Disk, ...]
     owner: str | None
     ignore: bool
+    copies_disks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +95,14 @@ def host_disk(guest: Definition) -> str | None:
 
 
 def local_disk(guest: Definition) -> str | None:
-    """A disk is on this host only, as far as is known. Moves do not copy disks."""
+    """A disk is on this host only, as far as is known, and is not copied: by policy, or because libvirt cannot."""
     for disk in guest.disks:
         if disk.local and disk.device in ("disk", "lun") and disk.kind not in _HOST_KINDS:
             place = f" ({disk.path})" if disk.path else ""
+            if guest.copies_disks:
+                if disk.pool:
+                    continue
+                return f"disk {disk.target}{place} is on this host only and no raw or qcow2 file of its own in a pool"
             return f"disk {disk.target}{place} is on this host only; where it is shared, list its path in hosts.storage"
     return None
 

@@ -43,6 +43,7 @@ def libvirt_collector(settings: Settings, host: HostSettings, clock: Clock) -> L
         load_from_guests=collect.host_load is HostLoad.GUESTS,
         dirty_rate_every_s=collect.dirty_rate_every_s,
         dirty_rate_period_s=collect.dirty_rate_period_s,
+        local_disks=settings.migration.local_disks,
     )
     connection = LibvirtConnection(uri, collect.deadline_s, clock, name=host.id)
     here = not is_remote(uri) or (collect.source is CollectSource.AGENTS and system.is_this_machine(uri))

@@ -2,6 +2,9 @@
 
 What has to shrink shrinks before anything else grows or starts, so that no budget is passed in between. Only what was
 told to the running jobs is kept here: after a crash it is told to all of them again.
+
+A migration that copies local disks keeps the share it starts with to its end: libvirt lets nobody change the speed of
+its copies (up to 9.0 at least a blockJobSetSpeed waits until the migration is over). The others divide what is left.
 """
 
 from __future__ import annotations
@@ -81,11 +84,12 @@ class Bandwidth:
         }
         self._refused.clear()
         before = dict(self._told)
+        fixed = self._fixed(running)
         wanted, _ = self._lowered(running, running)
         for step, _ in running:
             told = self._told.get(step.id)
             is_new = told is None or told.limit_mib_s != wanted[step.id]
-            if is_new or (step.id in again and told is before.get(step.id)):
+            if is_new or (step.id in again and step.id not in fixed and told is before.get(step.id)):
                 self._tell(step, wanted[step.id])
 
     def why_wait(self, step: Migrate, running: Running) -> str | None:
@@ -103,13 +107,14 @@ class Bandwidth:
 
     def _why_wait(self, step: Migrate, running: Running) -> str | None:
         """Weigh it as schedules do, by even shares; what is kept for switch-overs comes off them afterwards."""
-        after = self._shares((*running, (step, 0.0)), {}, with_bursts=False)
+        fixed = self._fixed(running)
+        after = self._shares((*running, (step, 0.0)), fixed, with_bursts=False)
         alone = self._shares(((step, 0.0),), {}, with_bursts=False)
         if _is_under(after[step.id], self._least_mib_s(step), alone[step.id]):
             return f"its share of the bandwidth would be under {self._least_mib_s(step):.0f} MiB/s"
-        before = self._shares(running, {}, with_bursts=False)
+        before = self._shares(running, fixed, with_bursts=False)
         for other, _ in running:
-            if _is_under(after[other.id], self._least_mib_s(other), before[other.id]):
+            if other.id not in fixed and _is_under(after[other.id], self._least_mib_s(other), before[other.id]):
                 title = other.guest_name or other.guest
                 return f"the share of {title} would fall under {self._least_mib_s(other):.0f} MiB/s"
         return None
@@ -134,6 +139,11 @@ class Bandwidth:
         told = self._told.get(step.id)
         return self._most_mib_s if told is None else told.limit_mib_s
 
+    def _fixed(self, running: Running) -> dict[str, int]:
+        """Return the limits that cannot be changed any more: of what copies disks."""
+        told = {step.id: self._told.get(step.id) for step, _ in running if step.local_disks}
+        return {one: was.limit_mib_s for one, was in told.items() if was is not None and was.limit_mib_s != NONE}
+
     # -- dividing --------------------------------------------------------------------------------------------------
     def _lowered(self, running: Running, everyone: Running) -> tuple[dict[str, int], dict[str, int]]:
         """Lower all jobs that have to shrink; return what everyone is to have, and what those keep that cannot be told.
@@ -141,12 +151,14 @@ class Bandwidth:
         They are `running`, and `everyone` with what is about to start.
         """
         stuck: dict[str, int] = {}
+        fixed = self._fixed(running)
         while True:
-            wanted = self._divided(everyone, stuck)
+            wanted = self._divided(everyone, {**fixed, **stuck})
             failed = [
                 step
                 for step, _ in running
                 if step.id not in stuck
+                and step.id not in fixed
                 and _is_less(wanted[step.id], self._told.get(step.id))
                 and not self._tell(step, wanted[step.id])
             ]
@@ -159,7 +171,8 @@ class Bandwidth:
     def _divided(self, migrations: Running, stuck: Mapping[str, int]) -> dict[str, int]:
         """Return each migration's limit in whole MiB/s, those `stuck` at theirs.
 
-        Where nothing but its hosts' wires bounds it, it has only its own cap: wires divide themselves, and sooner.
+        Where nothing but its hosts' wires bounds it, it has only its own cap: wires divide themselves, and sooner. One
+        that copies disks has its share all the same, which a budget that opens later can then count on.
         """
         links = self._links()
         budget = links.budget_mib_s(self._clock.now())
@@ -169,6 +182,7 @@ class Bandwidth:
             if step.id not in stuck:
                 path = links.path(step.source, step.target)
                 is_shared = any(one.startswith("link:") or budget.get(one, math.inf) < math.inf for one in path)
+                is_shared = is_shared or (bool(step.local_disks) and math.isfinite(shares[step.id]))
                 limits[step.id] = whole_mib_s(shares[step.id]) if is_shared else self._most_mib_s
         return limits
 

@@ -46,7 +46,8 @@ class GuestFacts:
 class JobView:
     """The outgoing migration job of a guest. `out` false: there is none. `mib` is what it has sent.
 
-    `seconds`: how long one that is over took.
+    `seconds`: how long one that is over took. `disk_mib`: size of the local disks that it copies, part of `mib` once
+    they are, but not of the `mib` of one that is over.
     """
 
     out: bool
@@ -56,6 +57,7 @@ class JobView:
     postcopy: bool = False
     passes: Passes | None = None
     seconds: float | None = None
+    disk_mib: int = 0
 
 
 def find(connection: libvirt.virConnect, guest: str) -> libvirt.virDomain | None:
@@ -144,7 +146,9 @@ def job(connection: libvirt.virConnect, guest: str) -> JobView:
     postcopy = is_postcopy(state, reason)
     sent, left = int(statistics.get("data_processed", 0)), int(statistics.get("data_remaining", 0))
     ratio = sent / (sent + left) if sent + left else 0.0
-    return JobView(True, ratio, sent // MIB, postcopy=postcopy, passes=None if postcopy else passes_of(statistics))
+    passes = None if postcopy else passes_of(statistics)
+    disk_mib = int(statistics.get("disk_total", 0)) // MIB
+    return JobView(True, ratio, sent // MIB, postcopy=postcopy, passes=passes, disk_mib=disk_mib)
 
 
 def completed(connection: libvirt.virConnect, guest: str) -> JobView:

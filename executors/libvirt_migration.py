@@ -19,6 +19,7 @@ from cluster.connections.libvirt_connection import LibvirtConnection, is_remote
 from cluster.errors import HostUnreachableError, RefusedError, StepError, UnreachableError
 from cluster.migration.ways import End, Way, Ways, choose_ways, downtime_steps_ms
 from cluster.plan import Migrate
+from executors import libvirt_disks as disks
 from executors import libvirt_domain as domains
 from executors import libvirt_steering as steering
 from executors.ladder import Climbing, Passes
@@ -49,6 +50,7 @@ class _Waiting:
     error: str = ""
     last: Progress = Progress(running=True)
     measured: bool = False
+    disk_mib: int = 0
 
 
 class LibvirtMigrationExecutor:
@@ -169,6 +171,8 @@ class LibvirtMigrationExecutor:
             ways = self._ways(step, facts, again)
             if ways.refusal:
                 raise RefusedError(ways.refusal)
+            if step.local_disks:
+                self._check_disks(step)
             first_ms = downtime_steps_ms(facts.policy.max_downtime_ms, self._settings.downtime_steps)[0]
             self.allow_downtime(step, first_ms)
         except (UnreachableError, StepError) as error:
@@ -177,6 +181,10 @@ class LibvirtMigrationExecutor:
         if facts.persistent:
             flags |= libvirt.VIR_MIGRATE_PERSIST_DEST | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
         parameters = parameters_of(ways)
+        if step.local_disks:
+            parameters[libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS] = list(step.local_disks)
+            # Each disk's copy has this limit, and all go at once.
+            limit_mib_s = max(1, limit_mib_s // len(step.local_disks)) if limit_mib_s else 0
         if limit_mib_s:
             parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = limit_mib_s
             parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH_POSTCOPY] = limit_mib_s
@@ -184,12 +192,20 @@ class LibvirtMigrationExecutor:
             parameters[libvirt.VIR_MIGRATE_PARAM_URI] = f"tcp://[{address}]" if ":" in address else f"tcp://{address}"
         return flags | flags_of(ways), parameters, to
 
+    def _check_disks(self, step: Migrate) -> None:
+        copied = self._call(step.source, "read its disks", lambda c: disks.local_disks(c, step.guest, step.local_disks))
+        why = self._call(step.target, "check for room for its disks", lambda c: disks.why_no_place(c, copied))
+        if why is not None:
+            raise RefusedError(f"host {step.target}: {why}")
+
     def _facts(self, step: Migrate) -> domains.GuestFacts:
         return self._call(step.source, "read the guest", lambda c: domains.facts(c, step.guest))
 
     def _ways(self, step: Migrate, facts: domains.GuestFacts, again: bool) -> Ways:
         source, target = self._end(step.source), self._end(step.target)
-        return choose_ways(facts.policy, self._settings, source, target, again=again)
+        return choose_ways(
+            facts.policy, self._settings, source, target, again=again, local_disks=bool(step.local_disks)
+        )
 
     def _end(self, host: str) -> End:
         return self._call(host, "say its versions", lambda c: end_of(c, host, self._tls(host)))
@@ -218,6 +234,7 @@ class LibvirtMigrationExecutor:
             progress = Progress(True, view.ratio, view.mib, postcopy=view.postcopy)
             if waiting is not None:
                 waiting.job_seen_s, waiting.last = now_s, progress
+                waiting.disk_mib = max(waiting.disk_mib, view.disk_mib)
             return progress
         if waiting is None:
             return Progress(running=False)
@@ -239,7 +256,8 @@ class LibvirtMigrationExecutor:
     def climbing(self, step: Migrate) -> Climbing:
         """Say what guest, cluster and both ends allow; the same for every process with the same configuration."""
         facts = self._facts(step)
-        first, second = (self._ways(step, facts, again) for again in (False, True))
+        # What the first try copied of its disks stands in the way of a second one.
+        first, second = (self._ways(step, facts, again and not step.local_disks) for again in (False, True))
         return Climbing(
             downtimes_ms=downtime_steps_ms(facts.policy.max_downtime_ms, self._settings.downtime_steps),
             postcopy=Way.POSTCOPY in first.used,
@@ -266,7 +284,8 @@ class LibvirtMigrationExecutor:
         if not waiting.error and not waiting.measured:
             with suppress(UnreachableError, StepError):
                 view = self._call(step.target, "read its statistics", lambda c: domains.completed(c, step.guest))
-                waiting.last = last = Progress(True, 1.0, view.mib or last.mib, view.downtime_ms, seconds=view.seconds)
+                mib = view.mib + waiting.disk_mib if view.mib else last.mib
+                waiting.last = last = Progress(True, 1.0, mib, view.downtime_ms, seconds=view.seconds)
                 waiting.measured = True
         return Progress(False, last.ratio, last.mib, last.downtime_ms, waiting.error, seconds=last.seconds)
 

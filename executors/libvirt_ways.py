@@ -26,6 +26,7 @@ def flags_of(ways: Ways) -> int:
         Way.XBZRLE: libvirt.VIR_MIGRATE_COMPRESSED,
         Way.ZSTD: libvirt.VIR_MIGRATE_COMPRESSED,
         Way.AUTO_CONVERGE: libvirt.VIR_MIGRATE_AUTO_CONVERGE,
+        Way.LOCAL_DISKS: libvirt.VIR_MIGRATE_NON_SHARED_DISK,
     }
     total = 0
     for way in ways.used:

@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from cluster.formats.cluster_file import snapshot_id
-from cluster.guest import Compression, Dirty, Guest, MigrationPolicy, Usage
+from cluster.guest import Compression, Dirty, Guest, LocalDisks, MigrationPolicy, Usage
 from cluster.host import Host, PowerModel, PowerState, Reserved
 from cluster.plan import Estimate, Figures, Migrate, NotMoved, Plan, Sleep, Status, Step, TierValue, Wake
 from cluster.report import HostUsage, Observation, Report
@@ -119,6 +119,7 @@ _GUEST: _Parts = st.fixed_dictionaries(
             auto_converge=st.sampled_from([None, False, True]),
             compression=st.sampled_from([None, *Compression]),
             parallel_connections=st.none() | st.integers(1, 64),
+            local_disks=st.sampled_from([None, *LocalDisks]),
         ),
     }
 )

@@ -44,7 +44,7 @@ from cluster.formats.values import (
     number,
     whole,
 )
-from cluster.guest import Compression
+from cluster.guest import Compression, LocalDisks
 from cluster.limits import Limits
 
 T = TypeVar("T")
@@ -218,6 +218,7 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
                 "auto_converge": BOOLEAN,
                 "postcopy": BOOLEAN,
                 "downtime_steps": whole(1, 10),
+                "local_disks": choice(LocalDisks),
             },
         ),
         "rates": _section(

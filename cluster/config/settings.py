@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import time
 from enum import StrEnum
 
-from cluster.guest import Compression
+from cluster.guest import Compression, LocalDisks
 from cluster.host import PowerModel
 from cluster.limits import Limits
 from cluster.plan import EVACUATE
@@ -154,6 +154,7 @@ class MigrationSettings:
     auto_converge: bool = True
     postcopy: bool = True
     downtime_steps: int = 3
+    local_disks: LocalDisks = LocalDisks.STAY
 
     def for_policy(self, policy: str) -> MigrationSettings:
         """Return the settings that a plan of a policy runs under: evacuating a failing host is urgent."""

@@ -36,7 +36,7 @@ from cluster.formats.values import (
     unique,
     whole,
 )
-from cluster.guest import Compression, Dirty, Guest, MigrationPolicy, Usage
+from cluster.guest import Compression, Dirty, Guest, LocalDisks, MigrationPolicy, Usage
 from cluster.host import Host, PowerModel, PowerState, Reserved
 from cluster.rules.contradictions import find_contradictions
 from cluster.snapshot import DEFAULT_STALE_S, Snapshot
@@ -150,6 +150,7 @@ GUEST = Record(
             Dirty, {"mib_s": nullable(AMOUNT), "over_s": nullable(number(above=True)), "hot_mib": nullable(AMOUNT)}
         ),
         "local_disk_mib": WHOLE,
+        "local_disks": IDS,
         "hugepages_mib": WHOLE,
         "cpu_model": nullable(ID),
         "machine": nullable(ID),
@@ -170,6 +171,7 @@ GUEST = Record(
                 "auto_converge": nullable(BOOLEAN),
                 "compression": nullable(choice(Compression)),
                 "parallel_connections": nullable(whole(1, 64)),
+                "local_disks": nullable(choice(LocalDisks)),
             },
         ),
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cluster.guest import Compression, MigrationPolicy
+from cluster.guest import Compression, LocalDisks, MigrationPolicy
 
 MOST_CONNECTIONS = 64
 
@@ -19,6 +19,10 @@ def read_policy(attributes: Mapping[str, str], problems: list[str]) -> Migration
     if compression is not None and compression not in list(Compression):
         problems.append(f"compression is {compression!r}; allowed: {', '.join(Compression)}")
         compression = None
+    local_disks = attributes.get("local_disks")
+    if local_disks is not None and local_disks not in list(LocalDisks):
+        problems.append(f"local_disks is {local_disks!r}; allowed: {', '.join(LocalDisks)}")
+        local_disks = None
     return MigrationPolicy(
         max_downtime_ms=_whole(attributes, "max_downtime_ms", problems) or _DEFAULT.max_downtime_ms,
         allow_postcopy=_yes(attributes, "allow_postcopy", problems) or False,
@@ -27,6 +31,7 @@ def read_policy(attributes: Mapping[str, str], problems: list[str]) -> Migration
         auto_converge=_yes(attributes, "auto_converge", problems),
         compression=None if compression is None else Compression(compression),
         parallel_connections=_whole(attributes, "parallel_connections", problems, MOST_CONNECTIONS),
+        local_disks=None if local_disks is None else LocalDisks(local_disks),
     )
 
 

@@ -36,6 +36,7 @@ from cluster.plan import Estimate, Figures, Migrate, NotMoved, Plan, Sleep, Stat
 SCHEMA = "trimtab.plan/1"
 OWN_NOTES = (
     "x_note", "x_mib_ratio", "x_bandwidth_ratio", "x_least_mbit_s", "x_guest_memory_mib", "x_guest_vcpus",
+    "x_local_disks",
 )  # fmt: skip
 """Keys that Trimtab adds to what the contract promises: other readers let them through."""
 
@@ -82,12 +83,14 @@ _STEPS: dict[str, Record[Any]] = {
             "estimate": _ESTIMATE,
             "guest_memory_mib": nullable(WHOLE),
             "guest_vcpus": nullable(WHOLE),
+            "local_disks": IDS,
         },
         renamed={
             "source": "from",
             "target": "to",
             "guest_memory_mib": "x_guest_memory_mib",
             "guest_vcpus": "x_guest_vcpus",
+            "local_disks": "x_local_disks",
         },
         fixed={"kind": "migrate"},
         check=_check_migrate,

@@ -11,6 +11,7 @@ from cluster.guest import Guest
 from cluster.host import Host
 
 CPU_FEATURE, FIRMWARE, TPM, CPUS, NUMA_NODES = "cpu_feature", "firmware", "tpm", "cpus", "numa_nodes"
+POOL = "pool"
 """Kinds of `needs` and `offers`, written "KIND:WHAT"."""
 COUNTED = (CPUS, NUMA_NODES)
 """Of these WHAT is a number: one more than the highest that the host has, or that the guest is pinned to."""
@@ -20,6 +21,7 @@ _LACKS: Mapping[str, str] = {
     FIRMWARE: "has no firmware {}",
     TPM: "has no TPM of kind {}",
     CPUS: "has no CPU {}, to which the guest is pinned",
+    POOL: "has no storage pool at {}, to which the guest's disk could be copied",
     NUMA_NODES: "has no NUMA node {}, to which the guest is pinned",
 }
 
@@ -49,7 +51,10 @@ def why_cannot_run(guest: Guest, host: Host) -> str | None:
 
 
 def unmet(needs: Iterable[str], offers: Iterable[str]) -> tuple[str, ...]:
-    """Return the needs that a host does not meet, sorted. Of a kind that no offer is of, the host says nothing."""
+    """Return the needs that a host does not meet, sorted. Of a kind that no offer is of, the host says nothing.
+
+    Pools are the exception: a host that has none has none to offer.
+    """
     offered: dict[str, set[str]] = {}
     for offer in offers:
         kind, _, what = offer.partition(":")
@@ -60,7 +65,7 @@ def unmet(needs: Iterable[str], offers: Iterable[str]) -> tuple[str, ...]:
 def _is_met(one: str, offered: Mapping[str, set[str]]) -> bool:
     kind, _, what = one.partition(":")
     if kind not in offered:
-        return True
+        return kind != POOL
     if kind in COUNTED and what.isdigit():
         return int(what) <= max((int(most) for most in offered[kind] if most.isdigit()), default=0)
     return what in offered[kind]

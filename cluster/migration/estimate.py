@@ -98,8 +98,8 @@ def memory_of(guest: Guest, default_dirty_mib_s: float) -> Memory:
 
 
 def may_postcopy(guest: Guest) -> bool:
-    """Tell whether a guest may be moved by post-copy: allowed by its policy, and never when latency matters to it."""
-    return guest.migration.allow_postcopy and not guest.migration.latency_sensitive
+    """Tell whether a guest may be moved by post-copy: by its policy, never when latency matters or disks are copied."""
+    return guest.migration.allow_postcopy and not guest.migration.latency_sensitive and not guest.local_disks
 
 
 def chance_to_converge(guest: Guest, mib_s: float) -> float:

@@ -13,11 +13,11 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from cluster.config.settings import Encryption, MigrationSettings
-from cluster.guest import Compression, MigrationPolicy
+from cluster.guest import Compression, LocalDisks, MigrationPolicy
 
 
 class Way(StrEnum):
-    """One capability of a migration. `tunnelled` and `local_disks` stand in the table only: Trimtab uses neither."""
+    """One capability of a migration. `tunnelled` stands in the table only: Trimtab does not use it."""
 
     TLS = "tls"
     POSTCOPY = "postcopy"
@@ -91,6 +91,8 @@ APART: tuple[Apart, ...] = (
     Apart(frozenset({Way.TUNNELLED, Way.PARALLEL}), "libvirt's tunnel is one connection"),
     Apart(frozenset({Way.TUNNELLED, Way.TLS}), "libvirt's tunnel is encrypted by its own connection"),
     Apart(frozenset({Way.TUNNELLED, Way.LOCAL_DISKS}), "libvirt's tunnel carries no disks"),
+    # qemuMigrationSrcBeginPhase: once the guest goes on at the target its disks would have to be there in full.
+    Apart(frozenset({Way.POSTCOPY, Way.LOCAL_DISKS}), "post-copy goes without copies of local disks only"),
 )
 
 
@@ -154,18 +156,33 @@ def why_not_together(one: Way, other: Way, *ends: End) -> str | None:
 
 
 def choose_ways(
-    policy: MigrationPolicy, settings: MigrationSettings, source: End, target: End, *, again: bool = False
+    policy: MigrationPolicy,
+    settings: MigrationSettings,
+    source: End,
+    target: End,
+    *,
+    again: bool = False,
+    local_disks: bool = False,
 ) -> Ways:
     """Choose the ways of a migration: what guest and cluster ask for, as far as both ends have it and it goes together.
 
     Encryption comes first, then post-copy, then what makes a migration quick. `again`: the second try of one that did
     not converge, which throttles the guest and packs what it rewrites, and so goes over one connection unless that is
-    all that was asked for. TLS that is not known of counts only where encryption is demanded: QEMU then refuses itself.
+    all that was asked for. `local_disks`: some have to be copied, so that nothing that forbids it is used. TLS that is
+    not known of counts only where encryption is demanded: QEMU then refuses itself.
     """
     wanted, connections = _wanted(policy, settings, again)
     demanded = policy.must_encrypt or settings.encryption is Encryption.REQUIRED
     used: list[Way] = []
     left_out: list[LeftOut] = []
+    if local_disks:
+        if (policy.local_disks or settings.local_disks) is not LocalDisks.COPY:
+            return Ways(refusal="it has local disks, and policy does not let them be copied: see migration.local_disks")
+        if (
+            why := next((no for end in (source, target) if (no := why_not_at(Way.LOCAL_DISKS, end))), None)
+        ) is not None:
+            return Ways(refusal=f"its local disks cannot be copied: {why}")
+        used.append(Way.LOCAL_DISKS)
     for way in wanted:
         ends = (source, target)
         if way is Way.TLS and demanded:

@@ -50,6 +50,7 @@ def build_steps(
                 parking=move.parking,
                 guest_memory_mib=guest.memory_mib,
                 guest_vcpus=guest.vcpus,
+                local_disks=guest.local_disks,
                 gain_share=round((values[index] - values[index + 1]) / whole, 4) if whole > 0 else 0.0,
             )
         )

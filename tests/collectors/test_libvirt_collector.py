@@ -14,8 +14,10 @@ from cluster.config.settings import CollectSettings, CollectSource, HostLoad, Ho
 from cluster.connections.libvirt_connection import DeadlineError, LibvirtConnection, LibvirtError
 from cluster.errors import HostUnreachableError, InputError
 from cluster.formats.report_file import report_from_json_text, report_to_json_text
+from cluster.guest import LocalDisks
 from cluster.report import HostUsage, Report
 from collectors.capabilities import HostAbilities
+from collectors.disks import Pool
 from collectors.libvirt_collector import CollectorOptions, LibvirtCollector, LocalSources
 from collectors.libvirt_reading import ReadDomain, ReadHost, RunningDomain, RunningDomains
 from collectors.registry import make_collector
@@ -43,6 +45,7 @@ class PretendHost(LibvirtConnection):
         self.present = True
         self.hangs = 0
         self.hung = 0
+        self.pools: dict[str, Pool] = {}
         self.more: dict[str, object] = {}
         self.asked: list[str] = []
 
@@ -68,7 +71,7 @@ class PretendHost(LibvirtConnection):
                 return RunningDomains({UUID: domain} if self.present else {}, ("inactive-1",))
             case "read its capabilities":
                 abilities = HostAbilities("x86_64", "kvm", ("pc-q35-7.2",), ("m1",), "host-passthrough:m/1", 0)
-                return ReadHost(8, 16384, abilities, ("prod",))
+                return ReadHost(8, 16384, abilities, ("prod",), self.pools)
             case "read the definitions of its guests":
                 return {UUID: replace(self.read, xml=self.xml)}
             case "read the jobs of its guests":
@@ -195,6 +198,21 @@ def test_local_disks_count_with_their_size() -> None:
     assert "disk vda (/var/lib/a) is on this host only" in str(guest.why_not)
     shared = collector(host, shared_paths=("/var/lib",)).collect().guests[0]
     assert (shared.movable, shared.local_disk_mib, shared.storage) == (True, 0, ("/var/lib",))
+
+
+def test_disks_that_may_be_copied_are_a_need_and_a_capacity() -> None:
+    """The guest needs a pool at the same place, its host has what is free there and what guests take."""
+    host = PretendHost(FakeClock())
+    pool = Pool("vms", "dir", "/vms", available_mib=5000)
+    host.pools = {"vms": pool, "nas": Pool("nas", "netfs", "/nas", available_mib=90000)}
+    host.xml = domain_xml(devices=disk_xml("file='/vms/a'"))
+    host.more = {"block.count": 1, "block.0.name": "vda", "block.0.capacity": 10 << 30}
+    seen = collector(host, local_disks=LocalDisks.COPY).collect()
+    guest = seen.guests[0]
+    assert (guest.movable, guest.local_disks, guest.needs) == (True, ("vda",), ("pool:/vms",))
+    assert (seen.host.offers, seen.host.local_disk_mib) == (("pool:/vms",), 5000 + 10240)
+    stays = collector(host).collect().guests[0]
+    assert (stays.movable, stays.local_disks, stays.needs) == (False, (), ())
 
 
 def test_a_definition_that_cannot_be_read_hides_no_guest() -> None:

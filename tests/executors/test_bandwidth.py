@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import time, timedelta
 
 import pytest
@@ -211,6 +211,23 @@ def test_nothing_starts_on_what_a_silent_host_may_still_be_using() -> None:
     jobs.silent.add("h1")
     step = migrate("s2", "g2", "h1", "h2")
     assert share.make_room(step, 0.0, [(one, 0.0) for one in jobs.running()]) is None
+
+
+def test_a_copy_of_disks_keeps_its_share() -> None:
+    """It is never told another; the others divide what it leaves, and a window that opens does not let it go unseen."""
+    jobs, share = one_budget(20.0, start=time(13, 0), end=time(14, 0))
+    begin(jobs, share, 1)
+    copying = replace(migrate("s2", "g2", "h1", "h2"), local_disks=("vda",))
+    limit = share.make_room(copying, 0.0, [(one, 0.0) for one in jobs.running()])
+    assert limit == 20
+    jobs.start(copying, limit)
+    assert begin(jobs, share, 3)
+    assert jobs.limits == {"s1": 10, "s2": 20, "s3": 10}
+    jobs.clock.elapsed_s += 3660
+    share.share([(one, 0.0) for one in jobs.running()], ["s2"])
+    assert jobs.limits == {"s1": 1, "s2": 20, "s3": 1}
+    assert not begin(jobs, share, 4)
+    assert "s2" not in {name for name, _ in jobs.calls}
 
 
 def test_a_window_lowers_and_raises_what_runs() -> None:

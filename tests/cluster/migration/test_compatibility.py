@@ -28,6 +28,8 @@ HOST = Host("h2", 8000, 16384)
         (("cpus:8",), ("cpus:8",), None),
         (("cpus:9",), ("cpus:16",), None),
         (("numa_nodes:2",), ("numa_nodes:1",), "host h2 has no NUMA node 1, to which the guest is pinned"),
+        (("pool:/vms",), ("pool:/vms",), None),
+        (("pool:/vms",), ("tpm:a",), "host h2 has no storage pool at /vms, to which the guest's disk could be copied"),
         (("dongle:red",), ("dongle:blue",), "host h2 does not offer dongle red"),
         (("cpu_feature:avx2",), (), None),
     ],

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.config.settings import Encryption, MigrationSettings
-from cluster.guest import Compression, MigrationPolicy
+from cluster.guest import Compression, LocalDisks, MigrationPolicy
 from cluster.migration.ways import (
     End,
     Way,
@@ -108,6 +108,8 @@ def test_encryption_that_is_demanded_is_had_or_nothing_moves(
         (Way.TLS, Way.PARALLEL, number(5, 2), True),
         (Way.TLS, Way.POSTCOPY, number(7, 2), True),
         (Way.TUNNELLED, Way.LOCAL_DISKS, number(10, 1), False),
+        (Way.POSTCOPY, Way.LOCAL_DISKS, number(10, 1), False),
+        (Way.TLS, Way.LOCAL_DISKS, number(7, 2), True),
     ],
 )
 def test_the_table_of_combinations(one: Way, other: Way, version: int, together: bool) -> None:
@@ -115,6 +117,18 @@ def test_the_table_of_combinations(one: Way, other: Way, version: int, together:
     first = End("a", number(11, 0), version)
     assert (why_not_together(one, other, first, new("b")) is None) is together
     assert (why_not_together(other, one, new("b"), first) is None) is together
+
+
+def test_local_disks_go_by_policy_and_without_post_copy() -> None:
+    """A step that copies disks is refused where policy has come to forbid it; post-copy is left out, and says so."""
+    settings, policy = MigrationSettings(local_disks=LocalDisks.COPY), MigrationPolicy(allow_postcopy=True)
+    ways = choose_ways(policy, settings, new("a"), new("b"), local_disks=True)
+    assert Way.LOCAL_DISKS in ways.used and Way.POSTCOPY not in ways.used
+    assert [one.way for one in ways.left_out] == [Way.POSTCOPY]
+    assert Way.LOCAL_DISKS not in choose_ways(policy, settings, new("a"), new("b")).used
+    stays = MigrationPolicy(local_disks=LocalDisks.STAY)
+    assert "policy does not" in choose_ways(stays, settings, new("a"), new("b"), local_disks=True).refusal
+    assert "policy does not" in choose_ways(policy, MigrationSettings(), new("a"), new("b"), local_disks=True).refusal
 
 
 def test_what_is_left_out_says_why() -> None:
