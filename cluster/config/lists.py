@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import time
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cluster.config.energy import PriceSettings
 from cluster.config.sections import or_none
 from cluster.config.settings import (
     BudgetScope,
@@ -43,6 +45,7 @@ from cluster.formats.values import (
     whole,
 )
 from cluster.host import PowerModel
+from cluster.power_curves import BY_MODEL
 
 LIBVIRT_URI = re.compile(r"[a-z]+(\+[a-z0-9]+)?://\S+")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -84,8 +87,23 @@ def _read_time_zone(value: Value) -> str:
 
 
 _POSITIVE = number(above=True)
-_HOST_POWER = Record(PowerModel, {key: codec for key, codec in POWER.codecs.items() if key != "state"})
-"""Power figures of a host's entry; its state is measured, never configured."""
+_POWER_FIGURES = Record(PowerModel, {key: codec for key, codec in POWER.codecs.items() if key != "state"})
+
+
+def _read_power(value: Value) -> PowerModel:
+    value.only_keys((*_POWER_FIGURES.keys, "model"))
+    if not value.has("model"):
+        return _POWER_FIGURES.read(value)
+    model = value.at("model")
+    curve = BY_MODEL[model.choice(tuple(BY_MODEL))]
+    if value.has("watts"):
+        raise model.refusal("model or watts, not both")
+    figures = {key: one.raw for key, one in value.entries() if key != "model"}
+    return replace(_POWER_FIGURES.read(value.replaced(figures)), watts=curve)
+
+
+_HOST_POWER = Plain(_read_power, _POWER_FIGURES.write)
+"""Power figures of a host's entry; its state is measured, never configured. `model` stands for that model's curve."""
 
 _WINDOW_KEYS: Mapping[str, Plain[Any]] = MappingProxyType(
     {
@@ -135,6 +153,9 @@ _BUDGET = Record(
 )
 
 
+_PRICE = Record(PriceSettings, {"per_kwh": AMOUNT, **_WINDOW_KEYS}, renamed=_WINDOW_NAMES)
+
+
 _GROUP = Record(GroupSettings, {"name": ID, "guests": SELECTOR, "in_flight": whole(1)})
 
 
@@ -165,8 +186,9 @@ LISTS: Mapping[str, Plain[Any]] = MappingProxyType(
         "windows": many(_WINDOW),
         "links": Plain(_read_links, many(_LINK).write),
         "budgets": many(_BUDGET),
+        "prices": many(_PRICE),
         "groups": Plain(_read_groups, many(_GROUP).write),
         "rules": RULES,
     }
 )
-"""Codec by repeated section: `[[hosts]]`, `[[windows]]`, `[[links]]`, `[[budgets]]`, `[[groups]]`, `[[rules]]`."""
+"""Codec by repeated section: `[[hosts]]` and so on."""

@@ -133,6 +133,11 @@ def _check(settings: Settings, origins: Mapping[str, str]) -> None:
             f"{origins['collect.source']}: collect.recording: found an empty text; "
             'allowed: the path of a recording, with collect.source = "recorded"'
         )
+    if settings.prices and not settings.energy.price_per_kwh:
+        raise InputError(
+            f"{origins['prices']}: energy.price_per_kwh: found 0; "
+            "allowed: above 0, the price outside the hours of [[prices]]"
+        )
     _check_names(settings, origins)
     for one in find_in_rules_alone(settings.rules):
         raise InputError(f"{origins['rules']}: rules: found {one.text}; allowed: rules that can hold together")

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from cluster.config.energy import EnergySettings
 from cluster.config.settings import (
     CollectSettings,
     CollectSource,
@@ -240,6 +241,7 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
                 "move_joules_per_gib": AMOUNT,
             },
         ),
+        "energy": _section(EnergySettings, {"price_per_kwh": AMOUNT, "currency": ID}),
         "guests": _section(GuestSettings, {"overhead_mib": WHOLE}),
         "reserve": _section(
             ReserveSettings, {"cpu_millicores": WHOLE, "memory_mib": WHOLE, "memory_ratio": _BELOW_ONE}

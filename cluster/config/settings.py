@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import time
 from enum import StrEnum
 
+from cluster.config.energy import EnergySettings, PriceSettings
 from cluster.guest import Compression, LocalDisks
 from cluster.host import PowerModel
 from cluster.limits import Limits
@@ -302,6 +303,7 @@ class Settings:
     migration: MigrationSettings = MigrationSettings()
     rates: RateSettings = RateSettings()
     consolidate: ConsolidateSettings = ConsolidateSettings()
+    energy: EnergySettings = EnergySettings()
     guests: GuestSettings = GuestSettings()
     reserve: ReserveSettings = ReserveSettings()
     simulator: SimulatorSettings = SimulatorSettings()
@@ -309,5 +311,6 @@ class Settings:
     windows: tuple[WindowSettings, ...] = ()
     links: tuple[LinkSettings, ...] = ()
     budgets: tuple[BudgetSettings, ...] = ()
+    prices: tuple[PriceSettings, ...] = ()
     groups: tuple[GroupSettings, ...] = ()
     rules: tuple[Rule, ...] = ()

@@ -49,7 +49,9 @@ def test_the_commented_examples_are_right_and_whole(tmp_path: Path) -> None:
     """The examples of repeated sections load once uncommented, and show every key and every kind of rule."""
     text = DOCUMENTED.read_text(encoding="utf-8")
     blocks = re.findall(r"^# \[\[\w+\]\]\n(?:^# .*\n)*", text, flags=re.MULTILINE)
-    example = "\n".join(re.sub(r"^# ", "", block, flags=re.MULTILINE) for block in blocks)
+    example = "energy.price_per_kwh = 0.3\n" + "\n".join(
+        re.sub(r"^# ", "", block, flags=re.MULTILINE) for block in blocks
+    )
     path = tmp_path / "example.toml"
     path.write_text(example, encoding="utf-8")
     found = load_settings(path).settings
@@ -59,6 +61,7 @@ def test_the_commented_examples_are_right_and_whole(tmp_path: Path) -> None:
     assert set(shown["windows"][0]) == {"kind", "days", "from", "to", "time_zone"}
     assert set(shown["links"][0]) == {"name", "mbit_s", "hosts"}
     assert set(shown["budgets"][0]) == {"scope", "name", "mbit_s", "days", "from", "to", "time_zone"}
+    assert set(shown["prices"][0]) == {"per_kwh", "days", "from", "to", "time_zone"}
     assert set(shown["hosts"][0]["power"]) == {field.name for field in dataclasses.fields(PowerModel)} - {"state"}
 
 
