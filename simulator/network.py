@@ -6,6 +6,7 @@ end behind it. Capacities in MiB/s.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -88,3 +89,18 @@ def _next_full_link(
     if best is None:
         raise ValueError("a transfer that crosses no link has no rate")
     return best
+
+
+class UnsharedNetwork(Network):
+    """Links that every transfer has a share of `ratio` of to itself, however many there are."""
+
+    def __init__(self, mbit_s_of_host: Mapping[str, float], ratio: float) -> None:
+        super().__init__(mbit_s_of_host)
+        self._ratio = ratio
+
+    def rates(self, flows: Iterable[Flow]) -> dict[str, float]:
+        """Return `ratio` of each transfer's narrowest link in MiB/s, or its own cap where that is less."""
+        return {flow.id: min(self._most(flow), flow.limit_mib_s or math.inf) for flow in flows}
+
+    def _most(self, flow: Flow) -> float:
+        return self._ratio * min(self.capacity_mib_s[link] for link in flow.links)

@@ -89,18 +89,31 @@ class Watcher:
         for count in self._counts:
             count.at_start = count.broken(places, running)
 
-    def changed(self, at_s: float, holdings: Mapping[str, Mapping[str, Holding]]) -> None:
-        """Look at who is where after a change."""
+    def changed(
+        self, at_s: float, holdings: Mapping[str, Mapping[str, Holding]], guest: str = "", touched: Sequence[str] = ()
+    ) -> None:
+        """Look at who is where after a change, of one guest on the hosts touched where it is known to be no more."""
+        if guest and not self._counts:
+            on_now = {host for host, on in holdings.items() if on.get(guest) is Holding.RUNNING}
+            self._judge_place(at_s, guest, on_now)
+            self._judge_memory(at_s, {host: holdings[host] for host in touched})
+            return
         places, running = _places(holdings)
-        for guest, hosts in running.items():
-            text = f"guest {guest} runs on {', '.join(sorted(hosts))} at once"
-            self._judge(at_s, ViolationKind.RUNS_TWICE, guest, len(hosts) > 1, text)
+        for one, hosts in running.items():
+            self._judge_place(at_s, one, hosts)
+        self._judge_memory(at_s, holdings)
+        for count in self._counts:
+            self._judge_rule(at_s, count, count.broken(places, running))
+
+    def _judge_place(self, at_s: float, guest: str, hosts: set[str]) -> None:
+        text = f"guest {guest} runs on {', '.join(sorted(hosts))} at once"
+        self._judge(at_s, ViolationKind.RUNS_TWICE, guest, len(hosts) > 1, text)
+
+    def _judge_memory(self, at_s: float, holdings: Mapping[str, Mapping[str, Holding]]) -> None:
         for host, on in holdings.items():
             used, whole = self._memory_mib(on), self._hosts[host].memory_mib - self._hosts[host].reserved.memory_mib
             over = used > max(whole, self._memory_at_start.get(host, 0))
             self._judge(at_s, ViolationKind.MEMORY_OVER, host, over, f"host {host} holds {used} MiB of {whole} MiB")
-        for count in self._counts:
-            self._judge_rule(at_s, count, count.broken(places, running))
 
     def waited(self, at_s: float, holdings: Mapping[str, Mapping[str, Holding]]) -> None:
         """Look again at what was apart, since some time has passed."""

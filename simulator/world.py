@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from cluster.clock import Clock
 from cluster.errors import HostUnreachableError, RefusedError, StepError
@@ -57,6 +58,13 @@ class Event:
     text: str
 
 
+class Ledger(Protocol):
+    """Counts what a world comes to. Told before anything changes, and at each look at loads."""
+
+    def advance(self, world: World) -> None:
+        """Count up to the world's present, in which everything is still as it was since the call before."""
+
+
 class World:
     """Everything that is true of the pretend cluster. `load_start_s` is the time of day its loads begin at."""
 
@@ -73,6 +81,8 @@ class World:
         physics: Physics = DEFAULT_PHYSICS,
         load_start_s: float = 36000.0,
         sample_s: float = 1.0,
+        ledgers: Sequence[Ledger] = (),
+        network: Network | None = None,
     ) -> None:
         self.clock = clock
         self.rules = tuple(rules)
@@ -81,7 +91,8 @@ class World:
         self.holdings: dict[str, dict[str, Holding]] = {host.id: {} for host in hosts}
         for guest in guests:
             self.holdings[guest.facts.host][guest.id] = Holding.RUNNING
-        self.network = Network({host.id: host.migration_mbit_s or link_mbit_s for host in hosts}, shared_links)
+        mbit_s = {host.id: host.migration_mbit_s or link_mbit_s for host in hosts}
+        self.network = network or Network(mbit_s, shared_links)
         self.migrations: dict[str, Migration] = {}
         self.hung: set[str] = set()
         self.armed: list[Fault] = []
@@ -93,6 +104,8 @@ class World:
         self._load_start_s = load_start_s
         self._sample_s = sample_s
         self._samples = 0
+        self._ledgers = tuple(ledgers)
+        self._changing = set(self.hosts)
         self._events: list[Event] = []
         self._began = clock.now()
         self._began_monotonic_s = clock.monotonic_s()
@@ -158,6 +171,7 @@ class World:
         """Begin a live migration as libvirt would. `RefusedError` or `StepError` when it cannot begin."""
         with self.present() as now:
             self._check_can_migrate(guest, source, target)
+            self._account()
             facts = self.guests[guest]
             one = Migration(
                 facts, source, target, self.network.path(source, target), limit_mib_s, now, self._load_start_s
@@ -170,7 +184,7 @@ class World:
                 one.traps.append(fault)
             self.say(f"migration of {facts.facts.title} from {source} to {target} begins")
             self.watcher.migrating(self.migrations.values())
-            self.placement_changed()
+            self.placement_changed(guest, target)
 
     def set_migration_limit(self, guest: str, limit_mib_s: float | None) -> None:
         """Change the cap of a migration under way; nothing when there is none."""
@@ -183,23 +197,29 @@ class World:
         """Stop a migration under way; the guest stays on its source. Nothing when there is none."""
         with self.present():
             if guest in self.migrations:
+                self._account()
                 self.end_migration(guest, "aborted")
 
     def sleep_host(self, host: str) -> None:
         """Let a host go down. It takes whoever runs there down with it: looking first is the caller's part."""
         with self.present() as now:
+            self._account()
             self.hosts[host].power.begin(PowerState.ASLEEP, now)
+            self._changing.add(host)
             self.say(f"host {host} goes to sleep")
 
     def wake_host(self, host: str) -> None:
         """Let a host come up."""
         with self.present() as now:
+            self._account()
             self.hosts[host].power.begin(PowerState.ON, now)
+            self._changing.add(host)
             self.say(f"host {host} is being woken")
 
     def inject(self, fault: Fault) -> None:
         """Let a fault happen now, or wait for its migration when it has a ratio."""
         with self.present():
+            self._account()
             mishaps.apply(self, replace(fault, at_s=self._t))
 
     # -- for the parts of the world ------------------------------------------------------------------------------------
@@ -220,10 +240,10 @@ class World:
         """Note an event."""
         self._events.append(Event(self._t, text))
 
-    def placement_changed(self) -> None:
-        """Divide the links anew and let the witness look."""
+    def placement_changed(self, guest: str = "", *hosts: str) -> None:
+        """Divide the links anew and let the witness look: at one guest and these hosts, or at everything."""
         self.divide_links()
-        self.watcher.changed(self._t, self.holdings)
+        self.watcher.changed(self._t, self.holdings, guest, hosts)
 
     def divide_links(self) -> None:
         """Give every migration its share of the links."""
@@ -248,7 +268,7 @@ class World:
             self.holdings[one.target][guest] = Holding.RUNNING
             took = f"{result.mib:.0f} MiB in {result.ended_s - result.began_s:.1f} s, down {result.downtime_ms} ms"
             self.say(f"migration of {title} {way} done: {took}")
-        self.placement_changed()
+        self.placement_changed(guest, one.source, one.target)
 
     def kill_guest(self, guest: str, host: str) -> None:
         """Let a guest's QEMU on a host die, and with it a migration away from there."""
@@ -260,7 +280,7 @@ class World:
             return
         if self.holdings[host].pop(guest, None) is not None:
             self.say(f"guest {self.guests[guest].facts.title} died on {host}")
-            self.placement_changed()
+            self.placement_changed(guest, host)
 
     # -- how time passes -----------------------------------------------------------------------------------------------
     def _catch_up(self, to_s: float) -> None:
@@ -273,18 +293,20 @@ class World:
         """Return when something happens next, in world seconds; at the latest its next look at loads."""
         return min(
             self._pending[0].at_s if self._pending else math.inf,
-            min((host.power.done_s for host in self.hosts.values()), default=math.inf),
+            min((self.hosts[host].power.done_s for host in self._changing), default=math.inf),
             min((one.next_event_s() for one in self.migrations.values()), default=math.inf),
             (self._samples + 1) * self._sample_s,
         )
 
     def _one_moment(self) -> None:
         """Let everything happen that is due now, in a fixed order."""
+        self._account()
         while self._pending and self._pending[0].at_s <= self._t:
             mishaps.apply(self, self._pending.pop(0))
-        for host_id, host in self.hosts.items():
-            if host.power.done_s <= self._t:
-                self._power_changed(host_id, host)
+        for host_id in sorted(self._changing):
+            if self.hosts[host_id].power.done_s <= self._t:
+                self._power_changed(host_id, self.hosts[host_id])
+        self._changing = {host for host in self._changing if self.hosts[host].power.changing_to is not None}
         for guest, one in sorted(self.migrations.items()):
             for fault in one.sprung(self._t):
                 mishaps.spring(self, fault, one)
@@ -294,6 +316,11 @@ class World:
         if (self._samples + 1) * self._sample_s <= self._t:
             self._samples += 1
             self._sample()
+
+    def _account(self) -> None:
+        """Let the ledgers count up to now: whatever changes next counts from here on."""
+        for ledger in self._ledgers:
+            ledger.advance(self)
 
     def _power_changed(self, host_id: str, host: SimHost) -> None:
         went_down = host.power.finish()
