@@ -1,0 +1,164 @@
+"""What guests will use in the coming hours: quantiles of CPU and memory, per guest and for guests together. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+
+from cluster.history import SLOT_S, Metric, UsageRing, slot_of, slot_start
+from scheduler.forecast import joint
+from scheduler.forecast.experts import DAY
+from scheduler.forecast.marginal import Marginals, marginals
+from scheduler.forecast.quantiles import between
+from scheduler.forecast.series import Bools, Floats, Ints, aligned, carried_forward
+
+SHORT_SLOTS = 2 * DAY
+"""With less history than this a guest's forecast knows no time of day, and says that its history is short."""
+GROUPS_TRIED = 8
+PLANNING_STEPS = 24
+"""Steps looked at for a typical host's peak: evenly spread, since neighbours hardly differ."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most a guest can use: its vCPUs and its memory."""
+
+    cpu_millicores: int
+    memory_mib: int
+
+
+@dataclass(frozen=True)
+class _OfMetric:
+    history: Floats
+    of: Marginals
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Forecast for `guests` (sorted): step k covers `step_s` seconds from `start` + k `step_s`, k below `steps`.
+
+    Figures are rounded up. A guest of whom nothing is known is forecast at its limit; without one, it is not among
+    `guests` but in `unknown`. `ValueError` when memory is asked for and was never measured of a guest without limits.
+    """
+
+    start: datetime
+    step_s: int
+    steps: int
+    guests: tuple[str, ...]
+    unknown: tuple[str, ...]
+    _cpu: _OfMetric = field(repr=False)
+    _memory: _OfMetric = field(repr=False)
+
+    @property
+    def cpu_mean(self) -> Ints:
+        """Expected use, millicores [guest, step]."""
+        return _integers(self._cpu.of.mean)
+
+    @property
+    def memory_mean(self) -> Ints:
+        """Expected use, MiB [guest, step]."""
+        return _integers(self._memory.of.mean)
+
+    @property
+    def is_short_history(self) -> Bools:
+        """Whether each guest's history of CPU use is under two days [guest]: wide quantiles, no daily shape."""
+        return np.asarray(self._cpu.of.known < SHORT_SLOTS)
+
+    def cpu_quantile(self, q: float) -> Ints:
+        """Return the level that use stays under with probability `q`, millicores [guest, step]."""
+        return _integers(between(self._cpu.of.grid, q))
+
+    def memory_quantile(self, q: float) -> Ints:
+        """Return the level that use stays under with probability `q`, MiB [guest, step]."""
+        return _integers(between(self._memory.of.grid, q))
+
+    def sum_quantile(self, guests: Sequence[str], q: float, metric: Metric = Metric.CPU_MILLICORES) -> Ints:
+        """Return the level that the sum of these guests stays under with probability `q`: [step], in the metric's unit.
+
+        How they rose together in the past is counted. `KeyError` for a guest that is not forecast.
+        """
+        if not guests:
+            return np.zeros(self.steps, np.int64)
+        rows = self._rows(guests)
+        return _integers(self._summed(rows, q, np.arange(1, self.steps + 1), metric))
+
+    def planning_millicores(self, q: float, group_size: int, steps: int) -> Ints:
+        """Return each guest's share [guest], such that shares on a typical host sum to that host's peak.
+
+        The peak of a host is the highest `q`-quantile of its guests' sum over the first `steps` steps. A typical host
+        holds `group_size` guests. A share is the guest's mean over those steps, plus a part, the same for all, of how
+        far its own highest quantile lies above it.
+        """
+        steps = max(1, min(steps, self.steps))
+        if not self.guests:
+            return np.zeros(0, np.int64)
+        at = np.unique(np.linspace(1, steps, min(PLANNING_STEPS, steps)).round().astype(np.int64))
+        mean = self._cpu.of.mean[:, at - 1].mean(axis=1).astype(np.float64)
+        peak = between(self._cpu.of.grid, q)[:, at - 1].max(axis=1)
+        above = np.maximum(peak - mean, 0.0)
+        needed = spread = 0.0
+        for rows in _groups(len(self.guests), group_size):
+            needed += float(self._summed(rows, q, at, Metric.CPU_MILLICORES).max() - mean[rows].sum())
+            spread += float(above[rows].sum())
+        part = max(0.0, needed / spread) if spread > 0 else 0.0
+        return _integers(np.asarray(mean + part * above))
+
+    def _summed(self, rows: Ints, q: float, at: Ints, metric: Metric) -> Floats:
+        data = {Metric.CPU_MILLICORES: self._cpu, Metric.MEMORY_MIB: self._memory}[metric]
+        return joint.summed(data.of.grid[:, rows][:, :, at - 1], data.history[rows], at, q)
+
+    def _rows(self, guests: Sequence[str]) -> Ints:
+        row = {guest: index for index, guest in enumerate(self.guests)}
+        return np.asarray([row[guest] for guest in guests], np.int64)
+
+
+def forecast(
+    rings: Mapping[str, Mapping[Metric, UsageRing]],
+    now: datetime,
+    horizon_s: float,
+    limits: Mapping[str, Limits] | None = None,
+) -> Forecast:
+    """Forecast every guest of `rings` or `limits` from the slot after `now` on, in slots of five minutes.
+
+    Nothing recorded after `now` is looked at. No quantile passes a guest's limits. The horizon is at least one slot.
+    """
+    limits = limits or {}
+    named = sorted({*rings, *limits})
+    steps = max(1, math.ceil(horizon_s / SLOT_S))
+    cpu = aligned(rings, named, Metric.CPU_MILLICORES, now)
+    seen = np.asarray(~np.isnan(cpu).all(axis=1))
+    unknown = tuple(
+        guest for guest, is_seen in zip(named, seen.tolist(), strict=True) if not is_seen and guest not in limits
+    )
+    if unknown:
+        kept = [row for row, guest in enumerate(named) if guest not in unknown]
+        named, cpu = [named[row] for row in kept], cpu[kept]
+    parts = []
+    for metric in (Metric.CPU_MILLICORES, Metric.MEMORY_MIB):
+        values = cpu if metric is Metric.CPU_MILLICORES else aligned(rings, named, metric, now)
+        most = np.asarray([_limit(limits.get(guest), metric) for guest in named], np.float32)
+        parts.append(_OfMetric(carried_forward(values), marginals(values, steps, most)))
+    return Forecast(slot_start(slot_of(now) + 1), SLOT_S, steps, tuple(named), unknown, *parts)
+
+
+def _limit(limits: Limits | None, metric: Metric) -> float:
+    if limits is None:
+        return math.inf
+    return float(limits.cpu_millicores if metric is Metric.CPU_MILLICORES else limits.memory_mib)
+
+
+def _groups(count: int, size: int) -> list[Ints]:
+    """Return typical hosts: evenly spread rows, `GROUPS_TRIED` groups or what there is; all in one when few."""
+    size = max(1, min(size, count))
+    hosts = max(1, count // size)
+    return [np.arange(first, count, hosts, dtype=np.int64) for first in range(0, hosts, -(-hosts // GROUPS_TRIED))]
+
+
+def _integers(figures: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> Ints:
+    if not np.isfinite(figures).all():
+        raise ValueError("some guests' use was never measured, and no limits were given to stand for it")
+    return np.asarray(np.ceil(figures - 1e-3), np.int64)
