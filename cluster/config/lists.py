@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cluster.config.energy import PriceSettings
+from cluster.config.power_codecs import BMC
 from cluster.config.sections import or_none
 from cluster.config.settings import (
     BudgetScope,
@@ -134,6 +135,7 @@ _HOST = Record(
         "labels": TEXTS_BY_KEY,
         "storage": or_none(IDS),
         "power": _HOST_POWER,
+        "bmc": or_none(BMC),
     },
 )
 _WINDOW = Record(WindowSettings, {"kind": choice(WindowKind), **_WINDOW_KEYS}, renamed=_WINDOW_NAMES)

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from cluster.config.energy import EnergySettings
+from cluster.config.power import PowerSettings
+from cluster.config.power_codecs import POWER
 from cluster.config.settings import (
     CollectSettings,
     CollectSource,
@@ -242,6 +244,7 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
             },
         ),
         "energy": _section(EnergySettings, {"price_per_kwh": AMOUNT, "currency": ID}),
+        "power": _section(PowerSettings, POWER),
         "guests": _section(GuestSettings, {"overhead_mib": WHOLE}),
         "reserve": _section(
             ReserveSettings, {"cpu_millicores": WHOLE, "memory_mib": WHOLE, "memory_ratio": _BELOW_ONE}

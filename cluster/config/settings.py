@@ -12,6 +12,7 @@ from datetime import time
 from enum import StrEnum
 
 from cluster.config.energy import EnergySettings, PriceSettings
+from cluster.config.power import BmcSettings, PowerSettings
 from cluster.guest import Compression, LocalDisks
 from cluster.host import PowerModel
 from cluster.limits import Limits
@@ -226,6 +227,7 @@ class HostSettings:
     labels: Mapping[str, str] = field(default_factory=dict)
     storage: tuple[str, ...] | None = None
     power: PowerModel = PowerModel()
+    bmc: BmcSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +306,7 @@ class Settings:
     rates: RateSettings = RateSettings()
     consolidate: ConsolidateSettings = ConsolidateSettings()
     energy: EnergySettings = EnergySettings()
+    power: PowerSettings = PowerSettings()
     guests: GuestSettings = GuestSettings()
     reserve: ReserveSettings = ReserveSettings()
     simulator: SimulatorSettings = SimulatorSettings()
