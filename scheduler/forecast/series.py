@@ -20,7 +20,8 @@ def aligned(
 ) -> Floats:
     """Return [guest, slot]: the last column holds `at`, the first is the oldest in which any guest has a figure.
 
-    NaN where nothing was recorded (a guest without rings: nowhere). Slots after `at` are left out. No column at all when nothing is known.
+    NaN where nothing was recorded, as for a guest without rings. Slots after `at` are left out. No column at all when
+    nothing is known of anyone.
     """
     last = slot_of(at)
     raw = np.full((len(guests), SLOTS), EMPTY, np.uint32)
