@@ -1,4 +1,6 @@
-"""Usage history: one ring of fixed 5-minute slots, four weeks long, per guest and metric, packed for one read. Pure.
+"""Usage history: one ring of fixed 5-minute slots, four weeks long, per owner and metric, packed for one read. Pure.
+
+An owner is a guest, by its id, or a host, as `host_owner` names it.
 
 Layout of a packed ring: header (last slot written as u64, samples in it as u32, then u32 zero), then `SLOTS` values of
 u32, little-endian; slot number s stands at index s % SLOTS; `EMPTY` marks a slot with no sample.
@@ -9,6 +11,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -21,13 +24,19 @@ RING_BYTES = HEADER.size + 4 * SLOTS
 
 
 class Metric(StrEnum):
-    """What is kept per guest."""
+    """What is kept per guest; of a host its own CPU use and, where a meter shows it, the draw of the whole machine."""
 
     CPU_MILLICORES = "cpu_millicores"
     MEMORY_MIB = "memory_mib"
     NET_MBIT_S = "net_mbit_s"
     DISK_MIB_S = "disk_mib_s"
     DIRTY_MIB_S = "dirty_mib_s"
+    MILLIWATTS = "milliwatts"
+
+
+def host_owner(host: str) -> str:
+    """Return the owner of a host's rings. No guest has such an id: guests' are UUIDs."""
+    return f"host:{host}"
 
 
 def slot_of(at: datetime) -> int:
@@ -80,11 +89,22 @@ def with_sample(packed: bytes, at: datetime, value: int) -> bytes:
     A slot's figure is the rounded-down running mean of its samples; slots skipped since the last write become empty; a
     sample older than the newest slot is dropped.
     """
+    ring = bytearray(packed) or empty_ring()
+    add_sample(ring, at, value)
+    return bytes(ring)
+
+
+def empty_ring() -> bytearray:
+    """Return a packed ring without a sample, to be written to."""
+    return bytearray(HEADER.pack(0, 0, 0) + b"\xff" * (4 * SLOTS))
+
+
+def add_sample(ring: bytearray, at: datetime, value: int) -> None:
+    """Add a sample to a packed ring in place, as `with_sample` says."""
     slot = slot_of(at)
-    ring = bytearray(packed or HEADER.pack(0, 0, 0) + b"\xff" * (4 * SLOTS))
     last, count, _ = HEADER.unpack_from(ring)
     if slot < last:
-        return bytes(ring)
+        return
     offset = HEADER.size + 4 * (slot % SLOTS)
     if slot == last:
         mean = struct.unpack_from("<I", ring, offset)[0]
@@ -96,4 +116,20 @@ def with_sample(packed: bytes, at: datetime, value: int) -> bytes:
         count = 1
     struct.pack_into("<I", ring, offset, min(value, EMPTY - 1))
     HEADER.pack_into(ring, 0, slot, count, 0)
-    return bytes(ring)
+
+
+def ring_of(first_slot: int, values: Sequence[int | None]) -> UsageRing:
+    """Return the ring that one sample in each slot from `first_slot` on gives; `None`: none. The last four weeks count.
+
+    The newest slot counts as one sample, as after `with_sample` for each.
+    """
+    slots = [first_slot + number for number, value in enumerate(values) if value is not None]
+    if not slots:
+        return UsageRing()
+    ring = array("I", b"\xff" * (4 * SLOTS))
+    for slot in slots[-SLOTS:]:
+        if slot > slots[-1] - SLOTS:
+            ring[slot % SLOTS] = min(values[slot - first_slot] or 0, EMPTY - 1)
+    if sys.byteorder == "big":
+        ring.byteswap()
+    return UsageRing(HEADER.pack(slots[-1], 1, 0) + ring.tobytes())

@@ -14,7 +14,8 @@ class HostUsage:
     """Measured use of a whole host. `None`: this kernel or collector does not say.
 
     `memory_available_mib` is what the kernel could give out (cache is not used memory). Pressure (PSI) is the share of
-    the last 10 s in which some task waited.
+    the last 10 s in which some task waited. `watts` is the draw of the whole machine as a meter of its own shows it,
+    `package_watts` that of its CPU packages and their memory alone (RAPL).
     """
 
     cpu_millicores: int | None = None
@@ -26,6 +27,8 @@ class HostUsage:
     cpu_pressure_ratio: float | None = None
     memory_pressure_ratio: float | None = None
     io_pressure_ratio: float | None = None
+    watts: float | None = None
+    package_watts: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

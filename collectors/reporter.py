@@ -13,8 +13,8 @@ from datetime import datetime
 
 from cluster.clock import Clock
 from cluster.guest import Guest
-from cluster.history import Metric, slot_of, slot_start
-from cluster.report import Observation, Report
+from cluster.history import Metric, host_owner, slot_of, slot_start
+from cluster.report import HostUsage, Observation, Report
 from cluster.store.protocol import Store
 from collectors.protocol import Collector
 
@@ -89,9 +89,10 @@ class Reporter:
     def _gather(self, observation: Observation) -> None:
         slot = slot_of(observation.taken_at)
         self._close_slots(slot)
-        for guest in observation.guests:
-            for metric, value in _samples(guest):
-                mean = self._means.setdefault((guest.id, metric), _Mean(slot))
+        owned = [(guest.id, _samples(guest)) for guest in observation.guests]
+        for owner, samples in (*owned, (host_owner(observation.host.id), _samples_of_host(observation.usage))):
+            for metric, value in samples:
+                mean = self._means.setdefault((owner, metric), _Mean(slot))
                 mean.total += value
                 mean.count += 1
 
@@ -118,3 +119,10 @@ def _samples(guest: Guest) -> list[tuple[Metric, float]]:
         (Metric.DIRTY_MIB_S, guest.dirty.mib_s),
     )
     return [(metric, value) for metric, value in figures if value is not None]
+
+
+def _samples_of_host(usage: HostUsage) -> list[tuple[Metric, float]]:
+    """Return a metered host's load and draw, which together tell its power curve; nothing of others."""
+    if usage.watts is None or usage.cpu_millicores is None:
+        return []
+    return [(Metric.CPU_MILLICORES, usage.cpu_millicores), (Metric.MILLIWATTS, usage.watts * 1000)]

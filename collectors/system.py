@@ -1,4 +1,4 @@
-"""A host's own load as its kernel tells it: CPU and steal, memory, network, disk, load, pressure (PSI).
+"""A host's own load as its kernel tells it: CPU and steal, memory, network, disk, load, pressure (PSI), draw.
 
 For a collector that runs on the host itself. Rates come from the difference to the previous look.
 """
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from cluster.clock import Clock
 from cluster.report import HostUsage
+from collectors.power_meters import PowerMeters
 
 MIB = 1024 * 1024
 _PRESSURE = Path("/proc/pressure")
@@ -40,12 +41,16 @@ class SystemCounters:
 TICK_S = 0.01
 """The kernel's clock tick, the unit of its CPU counters."""
 
+LEAST_GAP_S = TICK_S
+"""Looks closer together tell no rate."""
+
 
 class SystemCollector:
     """Looks at the machine it runs on. The first look has no rates."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._meters = PowerMeters(clock)
         self._before: SystemCounters | None = None
 
     def usage(self) -> HostUsage:
@@ -55,6 +60,7 @@ class SystemCollector:
         now = _look(psutil, self._clock.monotonic_s())
         before, self._before = self._before, now
         rates = rates_between(before, now)
+        power = self._meters.read()
         return HostUsage(
             cpu_millicores=rates.cpu_millicores,
             steal_millicores=rates.steal_millicores,
@@ -66,12 +72,14 @@ class SystemCollector:
             cpu_pressure_ratio=_pressure("cpu"),
             memory_pressure_ratio=_pressure("memory"),
             io_pressure_ratio=_pressure("io"),
+            watts=power.watts,
+            package_watts=power.package_watts,
         )
 
 
 def rates_between(before: SystemCounters | None, now: SystemCounters) -> HostUsage:
     """Return CPU, steal, network and disk rates between two looks. Unknown without an earlier look."""
-    if before is None or now.at_s <= before.at_s:
+    if before is None or now.at_s - before.at_s < LEAST_GAP_S:
         return HostUsage()
     gap_s = now.at_s - before.at_s
     net = _growth(before.net_bytes, now.net_bytes)

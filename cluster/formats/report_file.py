@@ -52,6 +52,8 @@ _OBSERVATION = Record(
                 "cpu_pressure_ratio": nullable(RATIO),
                 "memory_pressure_ratio": nullable(RATIO),
                 "io_pressure_ratio": nullable(RATIO),
+                "watts": nullable(AMOUNT),
+                "package_watts": nullable(AMOUNT),
             },
         ),
         "guests": many(_GUEST),

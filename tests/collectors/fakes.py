@@ -35,6 +35,7 @@ class FakeCollector:
         self._clock = clock
         self._host = host
         self.cpu: dict[str, int | None] = {"a": 100}
+        self.usage = HostUsage()
         self.broken = False
         self.takes_s = 0.0
         self.looks = 0
@@ -54,7 +55,7 @@ class FakeCollector:
             for one, cpu in sorted(self.cpu.items())
         )
         host = Host(self._host, cpu_millicores=8000, memory_mib=16384, measured_at=self._clock.now())
-        return Observation(self._clock.now(), host, HostUsage(), guests)
+        return Observation(self._clock.now(), host, self.usage, guests)
 
     def close(self) -> None:
         self.closed = True

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.errors import StoreUnavailableError
-from cluster.history import SLOT_S, Metric, slot_of
+from cluster.history import SLOT_S, Metric, host_owner, slot_of
+from cluster.report import HostUsage
 from cluster.store.memory import MemoryStore
 from collectors.reporter import Reporter
 from tests.collectors.fakes import START, FakeClock, FakeCollector
@@ -95,6 +96,26 @@ def test_history_gets_the_mean_of_each_slot_once() -> None:
     assert store.usage("a", Metric.NET_MBIT_S).last_slot == 0
     reporter.flush(store)
     assert store.usage("a", Metric.CPU_MILLICORES).values(slot_of(START), 2) == [100, 200]
+
+
+def test_a_metered_hosts_load_and_draw_are_kept_side_by_side() -> None:
+    """The mean of both over the same slot, in the host's own rings; RAPL alone is no whole machine's: not kept."""
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    collector = FakeCollector(clock)
+    reporter = Reporter(collector, clock, "boot")
+    rings = [(Metric.CPU_MILLICORES, host_owner("kvm-1")), (Metric.MILLIWATTS, host_owner("kvm-1"))]
+    for usage in (
+        HostUsage(cpu_millicores=2000, watts=100.5),
+        HostUsage(cpu_millicores=4000, watts=150.5, package_watts=80.0),
+        HostUsage(cpu_millicores=8000, package_watts=90.0),
+        HostUsage(watts=90.0),
+    ):
+        collector.usage = usage
+        reporter.publish(reporter.report(), store, 600)
+        clock.sleep(SLOT_S / 4)
+    reporter.flush(store)
+    assert [store.usage(owner, metric).values(slot_of(START), 1) for metric, owner in rings] == [[3000], [125_500]]
 
 
 class ForgetfulStore(MemoryStore):
