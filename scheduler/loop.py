@@ -17,7 +17,7 @@ from pathlib import Path
 from cluster.clock import Clock
 from cluster.config.settings import Mode, Settings
 from cluster.errors import RefusedError, UnreachableError
-from cluster.plan import Migrate, Plan, PlanRecord, Sleep, Step, StepState, Wake
+from cluster.plan import Migrate, Plan, PlanRecord, Step, StepState
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Lease
 from executors.events import Event, EventKind
@@ -36,8 +36,9 @@ from scheduler.limits_now import LimitsNow
 from scheduler.lines import line_of
 from scheduler.manual_moves import ManualMoves
 from scheduler.parts import Parts
+from scheduler.power_notes import note_power
 from scheduler.resting import why_out_of_window
-from scheduler.see import Sight, build_snapshot
+from scheduler.see import KeptHosts, Sight, build_snapshot
 from scheduler.status import status_of
 
 TICK_S = 0.5
@@ -78,7 +79,8 @@ class Loop:
         self._move_notes = MoveNotes()
         self._unticked = 0
         self.leadership = Leadership(parts.store, holder, settings.scheduler.lease_s, clock)
-        limits = LimitsNow(lambda: self.settings, lambda: self.see(None).snapshot, clock)
+        self._kept_hosts = KeptHosts()
+        limits = LimitsNow(lambda: self.settings, lambda: self.see(None, named=False).snapshot, clock)
         self.runner = PlanRunner(
             parts.store,
             parts.migrations,
@@ -131,7 +133,7 @@ class Loop:
             for command in self.parts.store.take_commands():
                 self._listener(carry_out(command, self.parts.store, self.runner, lambda: self.view(None), lease.token))
             for event in self.runner.tick():
-                self._note_power(event)
+                note_power(event, self.parts.store, self._clock.now())
                 self._learn(event)
                 if event.kind is not EventKind.PROGRESS:
                     self._listener(line_of(event))
@@ -203,11 +205,11 @@ class Loop:
         return status_of(sight, self.parts.store, self.settings, self.sentence, self._clock.now(), self.runner.waits)
 
     # -- seeing ----------------------------------------------------------------------------------------------------
-    def see(self, active: PlanRecord | None) -> Sight:
-        """Return what is known of the cluster now."""
-        store = self.parts.store
+    def see(self, active: PlanRecord | None, *, named: bool = True) -> Sight:
+        """Return what is known of the cluster now; the snapshot has an id if it is to be named."""
+        store, now, silent = self.parts.store, self._clock.now(), self._unreachable_now()
         return build_snapshot(
-            store.reports(), self.settings, store.flags(), self._clock.now(), active, self._unreachable_now()
+            store.reports(), self.settings, store.flags(), now, active, silent, kept_hosts=self._kept_hosts, named=named
         )
 
     def view(self, active: PlanRecord | None) -> View:
@@ -246,7 +248,7 @@ class Loop:
         if record is None or record.plan.id != plan.id:
             return f"plan {plan.id} is not under way any more"
         under_way = [move for move in plan.migrations if record.step_state(move.id) is StepState.RUNNING]
-        sight, now = self.see(record), self._clock.now()
+        sight, now = self.see(record, named=False), self._clock.now()
         guest = sight.snapshot.guest_by_id.get(step.guest) if isinstance(step, Migrate) else None
         failing = guest is not None and sight.snapshot.host_by_id[guest.host].failing
         if guest is not None and not failing and (why := why_out_of_window(guest, self.settings.windows, now)):
@@ -271,7 +273,7 @@ class Loop:
     def _note_manual_moves(self) -> None:
         """Find guests that somebody else has moved, before anything is planned. Only the leader does."""
         if self.leadership.lease is not None and self.parts.store.active_plan() is None:
-            sight = self.see(None)
+            sight = self.see(None, named=False)
             for line in self._manual_moves.look(sight.snapshot, sight.doubled):
                 self._listener(line)
 
@@ -286,7 +288,7 @@ class Loop:
             return
         flags = store.flags()
         for record in regret.due(store.plans(20), flags, self.settings.gate, self._clock.now()):
-            judgement = regret.judge(record, self.see(None).snapshot)
+            judgement = regret.judge(record, self.see(None, named=False).snapshot)
             store.set_flag(regret.PREFIX + record.plan.id, "unknown" if judgement is None else regret.write(judgement))
             if judgement is not None and judgement.ratio < self.settings.gate.regret_least_ratio:
                 self._listener(regret.line(record.plan.id, judgement))
@@ -298,11 +300,3 @@ class Loop:
         if (fact := self._move_notes.note(event)) is not None:
             with contextlib.suppress(UnreachableError):
                 self.parts.store.record_move(fact)
-
-    def _note_power(self, event: Event) -> None:
-        """Remember which hosts sleep because we put them to sleep."""
-        if event.kind is EventKind.ENDED and event.state == StepState.DONE:
-            if isinstance(event.step, Sleep):
-                self.parts.store.set_flag(f"power:{event.step.host}", "asleep")
-            elif isinstance(event.step, Wake):
-                self.parts.store.set_flag(f"power:{event.step.host}", None)

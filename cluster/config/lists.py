@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import time
+from datetime import date, datetime, time
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cluster.config.consolidate import Depth
 from cluster.config.energy import PriceSettings
 from cluster.config.power_codecs import BMC
 from cluster.config.sections import or_none
@@ -47,6 +48,7 @@ from cluster.formats.values import (
 )
 from cluster.host import PowerModel
 from cluster.power_curves import BY_MODEL
+from cluster.windows import is_open
 
 LIBVIRT_URI = re.compile(r"[a-z]+(\+[a-z0-9]+)?://\S+")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -138,7 +140,36 @@ _HOST = Record(
         "bmc": or_none(BMC),
     },
 )
-_WINDOW = Record(WindowSettings, {"kind": choice(WindowKind), **_WINDOW_KEYS}, renamed=_WINDOW_NAMES)
+
+
+def _check_window(value: Value, window: WindowSettings) -> None:
+    for key in ("depth", "awake_by"):
+        if window.kind is not WindowKind.NIGHT and value.has(key):
+            raise value.at(key).refusal('nothing here: it belongs to a window of kind = "night"')
+    at = window.awake_by
+    if (
+        at is not None
+        and at != window.end
+        and not is_open(replace(window, days=tuple(range(7))), _on_a_day(window, at))
+    ):
+        raise value.at("awake_by").refusal("a time inside the window, or its end")
+
+
+def _on_a_day(window: WindowSettings, at: time) -> datetime:
+    return datetime.combine(date(2001, 1, 1), at, ZoneInfo(window.time_zone))
+
+
+_WINDOW = Record(
+    WindowSettings,
+    {
+        "kind": choice(WindowKind),
+        **_WINDOW_KEYS,
+        "depth": choice(Depth),
+        "awake_by": or_none(_WINDOW_KEYS["start"]),
+    },
+    renamed=_WINDOW_NAMES,
+    check=_check_window,
+)
 _LINK = Record(LinkSettings, {"name": ID, "mbit_s": _POSITIVE, "hosts": IDS})
 
 

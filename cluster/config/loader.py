@@ -27,6 +27,7 @@ APART = (
     ("collect.stale_s", "collect.report_ttl_s"),
     ("collect.dirty_rate_period_s", "collect.dirty_rate_every_s"),
     ("store.timeout_s", "scheduler.lease_s"),
+    ("consolidate.wake_headroom_ratio", "consolidate.headroom_ratio"),
 )
 """Keys whose values must not touch or cross: the first is below the second."""
 

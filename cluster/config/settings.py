@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import time
 from enum import StrEnum
 
+from cluster.config.consolidate import ConsolidateSettings as ConsolidateSettings
+from cluster.config.consolidate import Depth
 from cluster.config.energy import EnergySettings, PriceSettings
 from cluster.config.power import BmcSettings, PowerSettings
 from cluster.guest import Compression, LocalDisks
@@ -182,16 +184,6 @@ class RateSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ConsolidateSettings:
-    """How deep consolidation goes and what it counts."""
-
-    horizon_s: float = 14400.0
-    headroom_ratio: float = 0.2
-    reserve_hosts: int = 1
-    move_joules_per_gib: float = 300.0
-
-
-@dataclass(frozen=True, slots=True)
 class GuestSettings:
     """What is assumed of guests where nothing measured is at hand."""
 
@@ -232,13 +224,18 @@ class HostSettings:
 
 @dataclass(frozen=True, slots=True)
 class WindowSettings:
-    """One `[[windows]]` entry: days (0 Monday), from and to (may pass midnight), in a time zone."""
+    """One `[[windows]]` entry: days (0 Monday), from and to (may pass midnight), in a time zone.
+
+    Of a night window: how deep it goes, and by when all hosts are awake again (`None`: by its end).
+    """
 
     kind: WindowKind
     days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
     start: time = time(0, 0)
     end: time = time(0, 0)
     time_zone: str = "UTC"
+    depth: Depth = Depth.BALANCED
+    awake_by: time | None = None
 
 
 @dataclass(frozen=True, slots=True)

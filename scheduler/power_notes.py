@@ -1,0 +1,22 @@
+"""What is remembered when a power step is over: that a host sleeps by our doing, and when it changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cluster import power_log
+from cluster.host import PowerState
+from cluster.plan import Sleep, StepState, Wake
+from cluster.store.protocol import Store
+from executors.events import Event, EventKind
+
+
+def note_power(event: Event, store: Store, now: datetime) -> None:
+    """Write down a power step that is done; anything else is let pass. `StoreUnavailableError`."""
+    if event.kind is not EventKind.ENDED or event.state != StepState.DONE or not isinstance(event.step, Sleep | Wake):
+        return
+    host, slept = event.step.host, isinstance(event.step, Sleep)
+    store.set_flag(f"power:{host}", PowerState.ASLEEP.value if slept else None)
+    log = power_log.flag_of(host)
+    state = PowerState.ASLEEP if slept else PowerState.ON
+    store.set_flag(log, power_log.with_transition(store.flags().get(log), now, state))
