@@ -35,6 +35,19 @@ class Sight:
     doubled: frozenset[str] = frozenset()
 
 
+class KeptHosts:
+    """Hosts as they were merged from their reports, for as long as settings and flags stay what they were."""
+
+    def __init__(self) -> None:
+        self._known: tuple[Settings | None, Mapping[str, str], dict[str, tuple[Report, Host]]] = None, {}, {}
+
+    def under(self, settings: Settings, flags: Mapping[str, str]) -> dict[str, tuple[Report, Host]]:
+        """Return the hosts kept under these settings and flags, by id, to be added to."""
+        if self._known[0] is not settings or self._known[1] != flags:
+            self._known = settings, flags, {}
+        return self._known[2]
+
+
 def build_snapshot(
     reports: Iterable[Report],
     settings: Settings,
@@ -42,6 +55,9 @@ def build_snapshot(
     now: datetime,
     active: PlanRecord | None = None,
     unreachable: Mapping[str, str] | None = None,
+    *,
+    kept_hosts: KeptHosts | None = None,
+    named: bool = True,
 ) -> Sight:
     """Merge the latest report of each host with its configuration and the operators' flags.
 
@@ -50,6 +66,9 @@ def build_snapshot(
     where its last step brought it, until a report taken after that says otherwise. A guest seen on two hosts without
     that, or whose place does not report, is taken where it was seen last, and is not movable meanwhile. A host whose
     reports come from the future by more than `stale_s` counts as unreachable: they would never grow old.
+
+    With `kept_hosts` a host is merged once per report. Without `named` the snapshot has no id: that takes as long as the
+    rest, and only a plan goes by it.
     """
     by_host = {report.host: report for report in reports}
     configured = {host.id: host for host in settings.hosts} or {one: HostSettings(one) for one in by_host}
@@ -59,15 +78,19 @@ def build_snapshot(
     hosts: list[Host] = []
     guests: list[tuple[datetime, Guest]] = []
     sensed: dict[str, int] = {}
+    merged = (kept_hosts or KeptHosts()).under(settings, flags)
     for one in sorted(set(configured) & set(by_host)):
         seen = by_host[one].observation
         warnings += [f"host {one}: {text}" for text in seen.warnings]
-        host = merge_host(seen.host, configured[one], settings.reserve, flags)
+        if one not in merged or merged[one][0] is not by_host[one]:
+            host = merge_host(seen.host, configured[one], settings.reserve, flags)
+            merged[one] = by_host[one], replace(host, measured_at=seen.taken_at)
+        host = merged[one][1]
         ahead_s = (seen.taken_at - now).total_seconds()
         if ahead_s > settings.collect.interval_s:
             warnings.append(f"host {one}: its clock is {ahead_s:.0f} s ahead of ours: let both follow NTP")
         answers = one not in silent and ahead_s <= settings.collect.stale_s
-        hosts.append(replace(host, measured_at=seen.taken_at, reachable=host.reachable and answers))
+        hosts.append(host if answers else replace(host, reachable=False))
         if seen.host.failing and f"fail:{one}" not in flags:
             sensed[one] = len(seen.guests)
         guests += [(seen.taken_at, guest) for guest in seen.guests]
@@ -87,7 +110,9 @@ def build_snapshot(
     warnings += [found.text for found in find_contradictions(hosts, kept, rules)]
     snapshot = Snapshot("", now, tuple(hosts), kept, rules, settings.collect.stale_s)
     stopped = frozenset(one for one, report in by_host.items() if report.observation.kill_switch)
-    return Sight(replace(snapshot, id=snapshot_id(snapshot)), tuple(warnings), stopped, frozenset(doubled))
+    if named:
+        snapshot = replace(snapshot, id=snapshot_id(snapshot))
+    return Sight(snapshot, tuple(warnings), stopped, frozenset(doubled))
 
 
 def doubted_sensors(sensed: Mapping[str, int]) -> tuple[str, ...]:

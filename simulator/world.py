@@ -161,6 +161,11 @@ class World:
             taken, self._events = self._events, []
             return taken
 
+    def settle_accounts(self) -> None:
+        """Let the ledgers count up to the clock's present."""
+        with self.present():
+            self._account()
+
     def settle(self) -> None:
         """Let the witness take the present state as the one that may not get worse (between two plans)."""
         with self.present():
@@ -291,12 +296,19 @@ class World:
 
     def next_event_s(self) -> float:
         """Return when something happens next, in world seconds; at the latest its next look at loads."""
+        return min(self._next_happening_s(), (self._samples + 1) * self._sample_s)
+
+    def _next_happening_s(self) -> float:
         return min(
             self._pending[0].at_s if self._pending else math.inf,
             min((self.hosts[host].power.done_s for host in self._changing), default=math.inf),
             min((one.next_event_s() for one in self.migrations.values()), default=math.inf),
-            (self._samples + 1) * self._sample_s,
         )
+
+    def next_change_s(self) -> float:
+        """Return when a power change, a fault or a step of a migration is due, on the clock's `monotonic_s`."""
+        with self.present():
+            return self._began_monotonic_s + min(self._next_happening_s(), self._t + self._sample_s)
 
     def _one_moment(self) -> None:
         """Let everything happen that is due now, in a fixed order."""

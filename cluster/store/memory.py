@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cluster.clock import Clock
-from cluster.history import Metric, UsageRing, with_sample
+from cluster.history import Metric, UsageRing, add_sample, empty_ring
 from cluster.migration.learned import MoveFact
 from cluster.plan import JournalEntry, Migrate, Plan, PlanRecord, PlanState, StepRecord, StepState
 from cluster.rates import Permit
@@ -58,7 +58,7 @@ class MemoryStore:
         self._clock = clock
         self._lock = threading.RLock()
         self._reports: dict[str, tuple[Report, float]] = {}
-        self._rings: dict[tuple[str, Metric], bytes] = {}
+        self._rings: dict[tuple[str, Metric], bytearray] = {}
         self._lease: tuple[Lease, float] | None = None
         self._last_token = 0
         self._plans: dict[str, _Plan] = {}
@@ -93,12 +93,19 @@ class MemoryStore:
         refusals.check_samples(samples)
         with self._lock:
             for sample in samples:
-                ring = sample.guest, sample.metric
-                self._rings[ring] = with_sample(self._rings.get(ring, b""), sample.at, sample.value)
+                key = sample.guest, sample.metric
+                if (ring := self._rings.get(key)) is None:
+                    ring = self._rings[key] = empty_ring()
+                add_sample(ring, sample.at, sample.value)
 
     def usage(self, guest: str, metric: Metric) -> UsageRing:
         with self._lock:
-            return UsageRing(self._rings.get((guest, metric), b""))
+            return UsageRing(bytes(self._rings.get((guest, metric), b"")))
+
+    def fill(self, guest: str, metric: Metric, ring: UsageRing) -> None:
+        """Take a whole ring over, in place of what is held: how a replay begins with a past."""
+        with self._lock:
+            self._rings[guest, metric] = bytearray(ring.packed) or empty_ring()
 
     def acquire_lease(self, holder: str, ttl_s: float) -> Lease | None:
         with self._lock:
