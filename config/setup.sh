@@ -17,7 +17,7 @@ kernels_stamp=$venv/.trimtab-kernels
 # libvirt-python has no wheels: it is compiled against libvirt-dev.
 runtime_packages=(python3 python3-venv python3-dev gcc libc6-dev pkg-config libvirt-dev redis-server)
 lab_packages=(libvirt-daemon libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils tini
-    iproute2 openssl)
+    iproute2 openssl openipmi ipmitool)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() {
@@ -49,6 +49,7 @@ as_root() { # 125 when there is no way to be root
 units_of() { # the units that installing package $1 would have started
     case $1 in
         redis-server) echo redis-server.service ;;
+        openipmi) echo openipmi.service ;;
         libvirt-daemon-system)
             echo libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirt-guests.service \
                 virtlogd.socket virtlogd-admin.socket virtlockd.socket virtlockd-admin.socket

@@ -6,10 +6,12 @@ persistent guests are still defined, autostart guests start, the boot id is new.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,7 @@ LIBVIRT_PORT = 16509
 _NAMESPACE = uuid.UUID("2a1c7a52-6c0e-5f0e-9c3f-6b1b7d1f5a10")
 _LIBVIRTD_S = 20
 _LIBVIRTD_GRACE_S = 3
+_SHUT_DOWN_S = 4
 _KEEPALIVE_INTERVAL_S = 1
 _KEEPALIVE_COUNT = 3
 
@@ -146,6 +149,20 @@ class LabHost:
         if self._libvirtd is not None:
             self._libvirtd.wait(20)
         self._holder = self._libvirtd = None
+
+    def shut_down(self) -> None:
+        """Let the operating system end: every program is asked to and given a moment, then the power goes."""
+        # The child that the first process waits for is left: when it ends, everything is killed at once.
+        boot = {self._first_pid, *child_pids(self._first_pid)[:1]}
+        deadline_s = time.monotonic() + _SHUT_DOWN_S
+        asked: set[int] = set()
+        while (running := set(self._pids()) - boot) and time.monotonic() < deadline_s:
+            for pid in running - asked:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+            asked |= running
+            time.sleep(0.05)
+        self.kill()
 
     def restart(self) -> None:
         """Power off where it is on, then a fresh boot; returns when libvirtd answers."""

@@ -20,9 +20,11 @@ _LOCK_WAIT_S = 300
 _CHILD = """\
 import sys, time
 from tests.lab import Lab
+from tests.lab.bmc import Bmcs, emulators_missing
 lab = Lab(hosts=2).start(wait_for_lock_s=300)
 lab.guest("left", "lab-1")
-print(lab.directory, *lab.qemus("left").values(), *lab.pids(), flush=True)
+bmcs = Bmcs(lab, {} if emulators_missing() else {"lab-1": "redfish", "lab-2": "ipmi"}).__enter__()
+print(lab.directory, *lab.qemus("left").values(), *lab.pids(), *bmcs.pids(), flush=True)
 time.sleep(300)
 """
 
