@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from cluster.config.power import (
     BmcDriver,
     BmcSettings,
-    PowerSettings,
     StartsBlocked,
     SuspendBy,
     WakeTest,
