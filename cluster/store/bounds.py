@@ -11,5 +11,8 @@ PLANS_KEPT = 1_000
 MOVES_KEPT = 4_000
 """Finished migrations whose figures are held for learning: some days of a large cluster, under a MiB."""
 
+ENERGY_DAYS_KEPT = 400
+"""Days whose energy is held: a year to compare with the last."""
+
 COMMAND_SEEN_S = 86_400.0
 """How long the id of a command is remembered, so that one pushed again by a nervous client is carried out once."""

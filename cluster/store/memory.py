@@ -18,7 +18,7 @@ from cluster.plan import JournalEntry, Migrate, Plan, PlanRecord, PlanState, Ste
 from cluster.rates import Permit
 from cluster.report import Report
 from cluster.store import refusals
-from cluster.store.bounds import COMMAND_SEEN_S, JOURNAL_KEPT, MOVES_KEPT, PLANS_KEPT
+from cluster.store.bounds import COMMAND_SEEN_S, ENERGY_DAYS_KEPT, JOURNAL_KEPT, MOVES_KEPT, PLANS_KEPT
 from cluster.store.permits import PermitBook
 from cluster.store.protocol import Command, Lease, Sample
 
@@ -68,6 +68,7 @@ class MemoryStore:
         self._unresolved: dict[str, _Mark] = {}
         self._permits = PermitBook()
         self._facts: deque[MoveFact] = deque(maxlen=moves_kept)
+        self._energy_days: dict[str, str] = {}
         self._flags: dict[str, str] = {}
         self._commands: list[Command] = []
         self._commands_seen: dict[str, float] = {}
@@ -211,6 +212,16 @@ class MemoryStore:
     def moves(self) -> tuple[MoveFact, ...]:
         with self._lock:
             return tuple(self._facts)
+
+    def put_energy_day(self, day: str, text: str, token: int) -> None:
+        with self._lock:
+            self._fence(token)
+            self._energy_days[day] = text
+            self._energy_days = dict(sorted(self._energy_days.items())[-ENERGY_DAYS_KEPT:])
+
+    def energy_days(self, most: int) -> Mapping[str, str]:
+        with self._lock:
+            return dict(list(self._energy_days.items())[-most:]) if most > 0 else {}
 
     def last_moves(self) -> Mapping[str, datetime]:
         with self._lock:

@@ -130,6 +130,12 @@ class Store(Protocol):
     def moves(self) -> tuple[MoveFact, ...]:
         """Return what migrations took, oldest first; without those that this version cannot read."""
 
+    def put_energy_day(self, day: str, text: str, token: int) -> None:
+        """Keep what is known of a day's energy, by its date as YYYY-MM-DD; the latest `ENERGY_DAYS_KEPT` are held."""
+
+    def energy_days(self, most: int) -> Mapping[str, str]:
+        """Return what is known of the latest days, oldest first."""
+
     def last_moves(self) -> Mapping[str, datetime]:
         """Return when each guest was last moved by us."""
 

@@ -24,7 +24,7 @@ from cluster.plan import JournalEntry, Migrate, Plan, PlanRecord, PlanState, Ste
 from cluster.rates import Permit
 from cluster.report import Report
 from cluster.store import codec, refusals
-from cluster.store.bounds import COMMAND_SEEN_S, JOURNAL_KEPT, MOVES_KEPT, PLANS_KEPT
+from cluster.store.bounds import COMMAND_SEEN_S, ENERGY_DAYS_KEPT, JOURNAL_KEPT, MOVES_KEPT, PLANS_KEPT
 from cluster.store.protocol import Command, Lease, Sample
 from cluster.store.server import ROOT, RedisServer
 
@@ -178,6 +178,13 @@ class RedisStore:
         lines = self._server.call("LRANGE", f"{ROOT}moves", 0, -1)
         facts = (_fact(_str(line)) for line in lines)
         return tuple(fact for fact in facts if fact is not None)
+
+    def put_energy_day(self, day: str, text: str, token: int) -> None:
+        code, detail = self._change("put_energy_day", day, text, token, ENERGY_DAYS_KEPT)
+        self._refuse(code, detail, "", token)
+
+    def energy_days(self, most: int) -> Mapping[str, str]:
+        return dict(list(self._hash("energy").items())[-most:]) if most > 0 else {}
 
     def last_moves(self) -> Mapping[str, datetime]:
         with self._reading():
