@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from cluster.config.power import PowerSettings, WakeTest
+from cluster.host import Host, PowerState
+
 PREFIX = "wake:"
 FAILURE_COUNTS = timedelta(days=7)
 """For how long a failed wake makes one doubt the other hosts, too. The host itself stays blocked for longer."""
@@ -108,9 +111,7 @@ def wake_s(flags: Mapping[str, str], host: str, configured_s: float) -> float:
     return configured_s if took_s is None else max(configured_s, took_s)
 
 
-def why_no_sleep(
-    flags: Mapping[str, str], host: str, now: datetime, valid_days: float, *, is_required: bool
-) -> str | None:
+def why_no_sleep(flags: Mapping[str, str], host: str, now: datetime, settings: PowerSettings) -> str | None:
     """Say why a host is not put to sleep: blocked, or, where proofs are required, not proven lately."""
     proof = read(flags, host)
     if proof.is_blocked and proof.failed_at is not None:
@@ -118,12 +119,28 @@ def why_no_sleep(
             f"host {host} is not put to sleep: {proof.reason} ({proof.failed_at:%Y-%m-%d %H:%M} UTC); "
             f"blocked until it passes: trimtab wake-test {host}"
         )
-    if is_required and not is_proven(flags, host, now, valid_days):
+    days = settings.wake_test_days
+    if settings.wake_test is WakeTest.REQUIRED and not is_proven(flags, host, now, days):
         return (
-            f"host {host} is not put to sleep: no wake test passed in the last {valid_days:g} days: "
-            f"trimtab wake-test {host}"
+            f"host {host} is not put to sleep: no wake test passed in the last {days:g} days: trimtab wake-test {host}"
         )
     return None
+
+
+def with_proof(host: Host, flags: Mapping[str, str], now: datetime, settings: PowerSettings) -> Host:
+    """Return a host as plans may use its power: not controllable where its waking is in doubt, wake time as measured.
+
+    A host that does not run now stays controllable whatever its proof: it must be possible to wake it.
+    """
+    power = host.power
+    if not power.controllable:
+        return host
+    sleeps = power.state is not PowerState.ON or f"power:{host.id}" in flags
+    may_sleep = sleeps or why_no_sleep(flags, host.id, now, settings) is None
+    took_s = wake_s(flags, host.id, power.wake_s)
+    if may_sleep and took_s == power.wake_s:
+        return host
+    return replace(host, power=replace(power, controllable=may_sleep, wake_s=took_s))
 
 
 def _time(text: str | None) -> datetime | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from cluster.config.settings import Mode, Settings, WindowKind
 from cluster.host import Host
 from cluster.plan import DRAIN, EVACUATE
 from cluster.snapshot import Snapshot
+from cluster.wake_proof import with_proof
 from scheduler.gate import View
 from scheduler.windows import any_open
 
@@ -59,11 +60,13 @@ def hosts_to_empty(view: View, wanted: Collection[str]) -> tuple[str, ...]:
     )
 
 
-def plannable_by_us(snapshot: Snapshot, settings: Settings, stopped: frozenset[str], can_sleep: bool) -> Snapshot:
+def plannable_by_us(
+    snapshot: Snapshot, settings: Settings, stopped: frozenset[str], can_sleep: bool, flags: Mapping[str, str]
+) -> Snapshot:
     """Return the snapshot as autonomous plans see it.
 
     Hosts whose own mode is not `act`, or that hold a kill switch (`stopped`), take nothing and their guests stay.
-    Without a way to control power no host counts as controllable.
+    Without a way to control power no host counts as controllable, nor does one whose waking the `flags` leave in doubt.
     """
     modes = {host.id: host.mode for host in settings.hosts}
     closed = {host.id for host in snapshot.hosts if modes.get(host.id, Mode.ACT) is not Mode.ACT or host.id in stopped}
@@ -73,6 +76,7 @@ def plannable_by_us(snapshot: Snapshot, settings: Settings, stopped: frozenset[s
     def seen(host: Host) -> Host:
         if not can_sleep:
             host = replace(host, power=replace(host.power, controllable=False))
+        host = with_proof(host, flags, snapshot.taken_at, settings.power)
         return replace(host, cordoned=True) if host.id in closed else host
 
     guests = tuple(

@@ -221,9 +221,10 @@ class Loop:
         records = self.parts.store.plans(20)
         failures = {guest: at for guest, at in failed_moves(records).items() if at <= latest}
         power = self.parts.power is not None
+        bare = self._bare_view()
         return replace(
-            self._bare_view(),
-            snapshot=plannable_by_us(sight.snapshot, self.settings, sight.stopped, power),
+            bare,
+            snapshot=plannable_by_us(sight.snapshot, self.settings, sight.stopped, power, bare.flags),
             last_moves=moves,
             last_failures=failures,
             arrivals=self._arrivals.of(records),

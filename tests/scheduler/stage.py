@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from cluster.config.power import PowerSettings, WakeTest
 from cluster.config.settings import GateSettings, HostSettings, Mode, SchedulerSettings, Settings
 from cluster.plan import PlanRecord, PlanState
 from cluster.rules import Rule
@@ -23,6 +24,7 @@ from tests.simulator.worlds import make_guest, make_world
 QUICK = Settings(
     scheduler=SchedulerSettings(mode=Mode.ACT, level=5, work_limit=0.5),
     gate=GateSettings(quiet_start_s=0.0, kill_switch="/nonexistent/stop"),
+    power=PowerSettings(wake_test=WakeTest.OFF),
 )
 
 

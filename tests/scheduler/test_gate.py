@@ -7,11 +7,14 @@ from datetime import timedelta
 
 import pytest
 
+from cluster import wake_proof
+from cluster.config.power import PowerSettings, WakeTest
 from cluster.config.settings import HostSettings, Mode
 from cluster.guest import Usage
 from cluster.host import PowerModel, PowerState
 from cluster.plan import PlanRecord, PlanState, StepRecord, StepState
 from cluster.snapshot import Snapshot
+from cluster.wake_proof import WakeProof
 from scheduler.gate import View, failed_moves, frozen_guests, why_no_plan, why_not_act, why_not_propose
 from scheduler.intent import Intent, hosts_to_empty, intent_of, plannable_by_us
 from tests.scheduler.test_breakers import NOW, gate_of, plan, stale, view
@@ -164,7 +167,7 @@ def closed_hosts(seen: View, **modes: Mode) -> set[str]:
     """Hosts that autonomous plans may not touch, with these modes of `kvm_1` and so on, and a stop file on kvm-5."""
     hosts = tuple(HostSettings(name.replace("_", "-"), mode=mode) for name, mode in modes.items())
     settings = replace(seen.settings, hosts=hosts)
-    snapshot = plannable_by_us(seen.snapshot, settings, frozenset({"kvm-5"}), can_sleep=True)
+    snapshot = plannable_by_us(seen.snapshot, settings, frozenset({"kvm-5"}), True, {})
     closed = {host.id for host in snapshot.hosts if host.cordoned}
     assert {guest.host for guest in snapshot.guests if not guest.movable} == closed & {"kvm-1"}
     return closed
@@ -181,6 +184,16 @@ def test_hosts_of_a_more_cautious_mode_and_stopped_ones_are_left_alone() -> None
 def test_without_power_control_no_host_may_sleep() -> None:
     """Whatever the configuration says of them."""
     snapshot = with_hosts(view().snapshot, "kvm-1", power=PowerModel(controllable=True))
+    settings = replace(view().settings, power=PowerSettings(wake_test=WakeTest.OFF))
     for can_sleep in (True, False):
-        seen = plannable_by_us(snapshot, view().settings, frozenset(), can_sleep)
+        seen = plannable_by_us(snapshot, settings, frozenset(), can_sleep, {})
         assert seen.host_by_id["kvm-1"].power.controllable is can_sleep
+
+
+def test_a_host_sleeps_only_with_a_wake_test_passed() -> None:
+    """Unless the configuration asks for none."""
+    snapshot = with_hosts(view().snapshot, "kvm-1", power=PowerModel(controllable=True))
+    proven = {wake_proof.flag_of("kvm-1"): wake_proof.write(WakeProof().passed(snapshot.taken_at, 60.0))}
+    for flags in ({}, proven):
+        seen = plannable_by_us(snapshot, view().settings, frozenset(), True, flags)
+        assert seen.host_by_id["kvm-1"].power.controllable is bool(flags)
