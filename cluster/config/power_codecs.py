@@ -21,8 +21,6 @@ from cluster.formats.values import BOOLEAN, TEXT, Codec, Plain, Record, choice, 
 _MAC = re.compile(r"[0-9a-f]{2}([:-])[0-9a-f]{2}(\1[0-9a-f]{2}){4}", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 _WORD = re.compile(r"[\x21-\x7e]*")
-MOST_IPMI_PASSWORD_BYTES = 20
-"""What IPMI 2.0 (22.30) holds of a password."""
 
 NEEDED: Mapping[BmcDriver, tuple[str, ...]] = MappingProxyType(
     {

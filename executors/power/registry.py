@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cluster.clock import Clock
-from cluster.config.power import BmcDriver, BmcSettings, PowerSettings
+from cluster.config.power import BmcDriver, BmcSettings, PowerSettings, SuspendBy
 from cluster.config.settings import HostSettings, Settings
 from cluster.connections.libvirt_connection import LibvirtConnection
 from cluster.connections.secret_file import read_secret
+from cluster.errors import InputError
 from executors.power.protocol import PowerDriver
+from executors.power.suspenders import LibvirtSuspender, SshSuspender, Suspender
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,44 @@ def _redfish(means: Means) -> PowerDriver:
     return RedfishDriver(RedfishConnection(means.host.id, means.bmc, means.power.deadline_s))
 
 
+def _ipmi(means: Means) -> PowerDriver:
+    from cluster.connections.ipmi import IpmiConnection
+    from executors.power.ipmi import IpmiDriver
+
+    return IpmiDriver(IpmiConnection(means.host.id, means.bmc, means.power.deadline_s))
+
+
+def _wake_on_lan(means: Means) -> PowerDriver:
+    from executors.power.wake_on_lan import WakeOnLanDriver
+
+    by_ssh = means.bmc.suspend_by is SuspendBy.SSH
+    suspender = _by_ssh(means) if by_ssh else _by_libvirt(means)
+    return WakeOnLanDriver(means.host.id, means.bmc.mac, means.bmc.broadcast, suspender)
+
+
+def _libvirt(means: Means) -> PowerDriver:
+    from executors.power.libvirt_suspend import LibvirtSuspendDriver
+
+    return LibvirtSuspendDriver(_by_libvirt(means))
+
+
+def _by_libvirt(means: Means) -> Suspender:
+    if means.connection is None:
+        raise InputError(f"host {means.host.id}: libvirt is to suspend it, but it has no uri; give its libvirt uri")
+    return LibvirtSuspender(means.connection, means.bmc.sleep_for_s, means.power.deadline_s)
+
+
+def _by_ssh(means: Means) -> Suspender:
+    bmc = means.bmc
+    return SshSuspender(means.host.id, bmc.address, bmc.user, bmc.identity_file, means.power.deadline_s)
+
+
+def _command(means: Means) -> PowerDriver:
+    from executors.power.command import CommandDriver
+
+    return CommandDriver(means.host.id, means.bmc.command, means.power.deadline_s)
+
+
 def _simulated(means: Means) -> PowerDriver:
     from executors.power.simulated import SimulatedDriver
 
@@ -61,5 +101,9 @@ def _simulated(means: Means) -> PowerDriver:
 
 DRIVERS: Mapping[BmcDriver, Callable[[Means], PowerDriver]] = {
     BmcDriver.REDFISH: _redfish,
+    BmcDriver.IPMI: _ipmi,
+    BmcDriver.WAKE_ON_LAN: _wake_on_lan,
+    BmcDriver.LIBVIRT: _libvirt,
+    BmcDriver.COMMAND: _command,
     BmcDriver.SIMULATED: _simulated,
 }
