@@ -102,6 +102,8 @@ def max_min_rates(flows: Iterable[Flow], capacity_mib_s: Mapping[str, float]) ->
     for flow in rising:
         for link in flow.links:
             sharers[link] += 1
+    if all(count == 1 for count in sharers.values()):
+        return {flow.id: _alone(flow, left) for flow in rising}
     rates: dict[str, float] = {}
     while rising:
         shares = {link: max(0.0, left[link] / count) for link, count in sharers.items() if count}
@@ -121,6 +123,11 @@ def max_min_rates(flows: Iterable[Flow], capacity_mib_s: Mapping[str, float]) ->
                 left[link] -= level
         rising = going_on
     return rates
+
+
+def _alone(flow: Flow, capacity_mib_s: Mapping[str, float]) -> float:
+    narrowest = min([capacity_mib_s[link] for link in flow.links], default=math.inf)
+    return max(0.0, narrowest if flow.limit_mib_s is None else min(narrowest, flow.limit_mib_s))
 
 
 def has_room_beside(

@@ -52,6 +52,8 @@ def unsafe_room(
                 continue
             start = use_of(snapshot.guests_by_host[host.id], resource)
             takes = {move.id: demand_of(guests[move.guest], resource) for move in arrivals}
+            if start + sum(takes.values()) <= max(most, start):
+                continue
             gives = {one: demand_of(guests[move.guest], resource) for one, move in departures.items()}
             needs = {one: [earlier for earlier in ancestors[one] if earlier in gives] for one in takes}
             worst = start + greatest_closure(takes, gives, needs)

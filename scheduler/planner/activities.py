@@ -106,6 +106,8 @@ class Workload:
 
     def sharing(self, share_ratio: float) -> Workload:
         """Return the same with another least share of what each gets alone."""
+        if all(one.share_ratio == share_ratio for one in self.activities):
+            return self
         return replace(self, activities=tuple(replace(one, share_ratio=share_ratio) for one in self.activities))
 
     def usable_mib_s(self, link: str, flows: int, downtime_s: float) -> float:

@@ -62,6 +62,9 @@ class _Run:
         self._running: list[int] = []
         self._rates: dict[int, float] = {}
         self._moving: list[int] = []
+        self._crossings: dict[str, int] = {}
+        self._shared_links = 0
+        self._was_shared = False
         self._changed = False
         self._spare = dict(work.spare_millicores)
         self._refused: dict[tuple[str, ...], float] = {}
@@ -133,8 +136,7 @@ class _Run:
         activities = self._work.activities
         if self._changed:
             self._changed = False
-            rates = max_min_rates([self._flows[index] for index in self._moving], self._usable(self._moving))
-            self._rates = {index: activities[index].speed_mib_s(rates[self._flows[index].id]) for index in self._moving}
+            self._divide()
         due: dict[int, float] = {}
         for index in self._running:
             if index in self._rates:
@@ -149,8 +151,30 @@ class _Run:
                 self._end(index, next_s)
             else:
                 self._moving.append(index)
-                self._changed = True
+                self._cross(index, 1)
         return next_s
+
+    def _divide(self) -> None:
+        """Give each that moves memory its share of the links."""
+        activities = self._work.activities
+        was_shared, self._was_shared = self._was_shared, self._shared_links > 0
+        if self._was_shared:
+            rates = max_min_rates([self._flows[index] for index in self._moving], self._usable(self._moving))
+            self._rates = {index: activities[index].speed_mib_s(rates[self._flows[index].id]) for index in self._moving}
+            return
+        for index in self._moving:
+            # Nobody to share with: as before, if it was moving already.
+            if was_shared or index not in self._rates:
+                rate = max_min_rates([self._flows[index]], self._usable([index]))[self._flows[index].id]
+                self._rates[index] = activities[index].speed_mib_s(rate)
+
+    def _cross(self, index: int, change: int) -> None:
+        """Count one more (1) or one less (-1) that moves memory over its links."""
+        for link in self._flows[index].links:
+            before = self._crossings.get(link, 0)
+            self._crossings[link] = before + change
+            self._shared_links += (before + change > 1) - (before > 1)
+        self._changed = True
 
     def _end(self, index: int, clock_s: float) -> None:
         one = self._work.activities[index]
@@ -159,7 +183,7 @@ class _Run:
         self._refused.clear()
         self._moving.remove(index)
         del self._rates[index]
-        self._changed = True
+        self._cross(index, -1)
         for host, cpu_millicores in ((one.source, one.cpu_millicores), (one.target, -one.cpu_millicores)):
             if host in self._spare:
                 self._spare[host] += cpu_millicores

@@ -8,8 +8,9 @@ those of a migration that has its path alone: beside others it sends more and ta
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import accumulate
 
 from scheduler.planner.activities import Workload
 
@@ -106,8 +107,23 @@ def lower_bound_s(loads: Loads) -> float:
             # On a link bytes follow what a migration takes to begin; a slot is taken from the first moment on.
             head_s = heads[index] + (activities[index].overhead_s if machines is None else 0.0)
             on.setdefault(name, []).append(_Use(index, head_s, seconds * (machines or 1), tails[index]))
-    bounds += [_machines_bound(uses, loads.machines.get(name, 1)) for name, uses in on.items()]
-    return max(bounds, default=0.0)
+    best = max(bounds, default=0.0)
+    # The most that a resource can give first: the fullest one spares a look at nearly all others.
+    at_most = {name: _at_most(uses, loads.machines.get(name, 1)) for name, uses in on.items()}
+    for name in sorted(on, key=lambda one: (-at_most[one], one)):
+        if at_most[name] <= best:
+            break
+        best = max(best, _machines_bound(on[name], loads.machines.get(name, 1)))
+    return best
+
+
+def _at_most(uses: Sequence[_Use], machines: int) -> float:
+    """Return what `_machines_bound` cannot be over.
+
+    Of km + 1 uses, k + 1 that are not the longest take at most 2 / (m + 1) of the work, and that is no less than 1 / m.
+    """
+    heads, tails = max(one.head_s for one in uses), max(one.tail_s for one in uses)
+    return heads + tails + 2 / (machines + 1) * sum(one.work_s for one in uses) * (1 + 1e-9)
 
 
 def _usable(work: Workload) -> dict[str, float]:
@@ -137,19 +153,34 @@ def _in_order(after: Sequence[Set[int]], followers: Sequence[Set[int]]) -> list[
 
 def _machines_bound(uses: Sequence[_Use], machines: int) -> float:
     """Return the least time of uses on machines of which each takes one at a time."""
-    best = 0.0
     # Sets to look at: all from some head on, all from some tail on.
-    for span in (_head, _tail):
-        ranked = sorted(uses, key=span, reverse=True)
-        work_s = 0.0
-        for count, use in enumerate(ranked, start=1):
-            work_s += use.work_s
-            is_last = count == len(ranked) or span(ranked[count]) != span(use)
-            if is_last and count >= machines:
-                heads = sum(heapq.nsmallest(machines, (one.head_s for one in ranked[:count])))
-                tails = sum(heapq.nsmallest(machines, (one.tail_s for one in ranked[:count])))
-                best = max(best, (heads + work_s + tails) / machines)
+    best = max(_span_bound(uses, machines, _head, _tail), _span_bound(uses, machines, _tail, _head))
     return max(best, _crowded(sorted((use.work_s for use in uses), reverse=True), machines))
+
+
+def _span_bound(
+    uses: Sequence[_Use], machines: int, span: Callable[[_Use], float], other: Callable[[_Use], float]
+) -> float:
+    """Return the best bound of the sets of uses that have at least some span: its least, their work, the others' least.
+
+    Of both spans count the least of as many uses as there are machines.
+    """
+    ranked = sorted(uses, key=span, reverse=True)
+    best = work_s = spans_s = others_s = 0.0
+    least_others: list[float] = []  # a heap of the negatives: the greatest of the least first
+    for count, use in enumerate(ranked, start=1):
+        work_s += use.work_s
+        # Ranked by it, the last ones have the least span.
+        spans_s += span(use) - (span(ranked[count - 1 - machines]) if count > machines else 0.0)
+        others_s += other(use)
+        if count <= machines:
+            heapq.heappush(least_others, -other(use))
+        else:
+            others_s += heapq.heappushpop(least_others, -other(use))
+        is_last = count == len(ranked) or span(ranked[count]) != span(use)
+        if is_last and count >= machines:
+            best = max(best, (spans_s + work_s + others_s) / machines)
+    return best
 
 
 def _head(use: _Use) -> float:
@@ -162,8 +193,11 @@ def _tail(use: _Use) -> float:
 
 def _crowded(longest_first: Sequence[float], machines: int) -> float:
     """Of k times the machines and one more, some machine takes k + 1: at best the shortest of them."""
-    best, k = 0.0, 1
-    while k * machines < len(longest_first):
-        best = max(best, sum(longest_first[k * machines - k : k * machines + 1]))
-        k += 1
-    return best
+    up_to_s = [0.0, *accumulate(longest_first)]
+    return max(
+        (
+            up_to_s[k * machines + 1] - up_to_s[k * machines - k]
+            for k in range(1, (len(longest_first) - 1) // machines + 1)
+        ),
+        default=0.0,
+    )

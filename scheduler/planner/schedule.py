@@ -5,7 +5,7 @@ Streaming, no batches: a step starts as soon as the steps it waits for are done 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cluster.config.settings import Settings
@@ -78,13 +78,13 @@ def timed(
         spare_millicores(snapshot, settings.limits),
     )
     found = schedule(work)
-    in_order: list[Step] = []
-    for index in found.order:
-        least_mbit_s = round(found.work.activities[index].least_mib_s / MIB_S_PER_MBIT_S)
-        in_order.append(replace(moves[index], estimate=replace(moves[index].estimate, least_mbit_s=least_mbit_s)))
+    in_order: list[Step] = [moves[index] for index in found.order]
     in_order += [step for step in steps if not isinstance(step, Migrate)]
+    least_mbit_s = {
+        moves[index].id: round(one.least_mib_s / MIB_S_PER_MBIT_S) for index, one in enumerate(found.work.activities)
+    }
     makespan_s = round(found.timetable.makespan_s, 1)
-    return Timed(_numbered(in_order), makespan_s, min(makespan_s, round(found.bound_s, 1)))
+    return Timed(_numbered(in_order, least_mbit_s), makespan_s, min(makespan_s, round(found.bound_s, 1)))
 
 
 def schedule(work: Workload) -> Schedule:
@@ -103,7 +103,8 @@ def schedule(work: Workload) -> Schedule:
     def least_s() -> float:
         return min(one.timetable.makespan_s for one in tried)
 
-    plain, *others = _orders(loads)
+    orders = _orders(loads)
+    plain = next(orders)
     # Without a least share first: what comes out is never longer than plain list scheduling.
     for share_ratio in SHARE_RATIOS:
         shared = work.sharing(share_ratio)
@@ -111,9 +112,7 @@ def schedule(work: Workload) -> Schedule:
         if len(tried) * count >= MOST_WORK or least_s() <= good_s:
             break
     shared = min(tried, key=lambda one: one.timetable.makespan_s).work
-    for order in others:
-        if len(tried) * count >= MOST_WORK or (least_s() <= good_s and not mixed):
-            break
+    while len(tried) * count < MOST_WORK and (least_s() > good_s or mixed) and (order := next(orders, None)):
         tried.append(Schedule(shared, order, list_schedule(shared, order), bound_s))
     if count <= MOST_INTERVALS and least_s() > max(bound_s * FAR_RATIO, bound_s + LEAST_SAVED_S):
         # OR-Tools takes most of a second to load: only where it may save many.
@@ -132,8 +131,10 @@ def schedule(work: Workload) -> Schedule:
 def _by_start(found: Schedule) -> Schedule:
     """Return the schedule with its order as things will happen, if that makes the same of it.
 
-    Moments that differ by rounding alone may make it another schedule.
+    Moments that differ by rounding alone may make it another schedule. A very large one is left as it is.
     """
+    if len(found.order) > MOST_WORK:
+        return found
     place = {index: at for at, index in enumerate(found.order)}
     order = tuple(sorted(place, key=lambda one: (found.timetable.starts_s[one], place[one])))
     again = list_schedule(found.work, order)
@@ -184,13 +185,18 @@ def _urgent(moves: Sequence[Migrate], snapshot: Snapshot, mending: frozenset[str
     return frozenset(urgent)
 
 
-def _numbered(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Return the steps named by their places, edges with them."""
+def _numbered(steps: Sequence[Step], least_mbit_s: Mapping[str, int]) -> tuple[Step, ...]:
+    """Return the steps named by their places, edges with them, and migrations with their least rates."""
     name = {step.id: f"s{place}" for place, step in enumerate(steps, start=1)}
-    return tuple(
-        replace(step, id=name[step.id], after=tuple(sorted((name[one] for one in step.after), key=_number)))
-        for step in steps
-    )
+    numbered: list[Step] = []
+    for step in steps:
+        after = tuple(sorted((name[one] for one in step.after), key=_number))
+        if isinstance(step, Migrate):
+            estimate = replace(step.estimate, least_mbit_s=least_mbit_s[step.id])
+            numbered.append(replace(step, id=name[step.id], after=after, estimate=estimate))
+        else:
+            numbered.append(replace(step, id=name[step.id], after=after))
+    return tuple(numbered)
 
 
 def _number(step_id: str) -> int:
