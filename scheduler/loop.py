@@ -40,6 +40,7 @@ from scheduler.power_notes import note_power
 from scheduler.resting import why_out_of_window
 from scheduler.see import KeptHosts, Sight, build_snapshot
 from scheduler.status import status_of
+from scheduler.watts import WattWatch
 
 TICK_S = 0.5
 STATUS_TTL_S = 30.0
@@ -97,6 +98,14 @@ class Loop:
             links=limits.links,
             spare_millicores=limits.spare_millicores,
         )
+        self.watts = WattWatch(
+            parts.store,
+            clock,
+            lambda: self.settings,
+            lambda active: self.see(active, named=False).snapshot,
+            lambda: self.leadership.lease,
+            parts.meters,
+        )
         self.cycle_once = Cycle(parts.store, self.leadership, self.runner, self.view)
 
     def jobs(self) -> tuple[Job, ...]:
@@ -108,6 +117,7 @@ class Loop:
             Job("tick", TICK_S, self.tick),
             Job("cycle", chosen.scheduler.interval_s, self.cycle),
             Job("urgent", chosen.collect.interval_s, self.urgent),
+            Job("watts", self.watts.every_s, self.watts.run),
             Job("publish", max(1.0, min(5.0, chosen.scheduler.interval_s / 2)), self.publish),
         )
 

@@ -28,9 +28,19 @@ class Closeable(Protocol):
         """Let go."""
 
 
+class Meters(Protocol):
+    """Meters of whole machines that the leader reads itself."""
+
+    def read(self, not_older_s: float) -> Mapping[str, float]:
+        """Ask all; return the watts read within so many seconds, by host."""
+
+
 @dataclass(frozen=True)
 class Parts:
-    """`fleet` is `None` where agents report, `power` where power cannot be controlled, `world` where hosts are real."""
+    """`fleet` is `None` where agents report, `power` where power cannot be controlled, `world` where hosts are real.
+
+    `meters` is `None` where no host's draw is read from outside.
+    """
 
     store: Store
     fleet: Fleet | None
@@ -38,6 +48,7 @@ class Parts:
     power: PowerExecutor | None
     world: World | None = None
     also_close: tuple[Closeable, ...] = ()
+    meters: Meters | None = None
 
     def close(self) -> None:
         """Let go of everything, the store last."""

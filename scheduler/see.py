@@ -18,6 +18,7 @@ from cluster.rules import Rule
 from cluster.rules.contradictions import find_contradictions
 from cluster.rules.proxlb import proxlb_rules
 from cluster.snapshot import Snapshot
+from scheduler.curves import with_fitted_curve
 
 T = TypeVar("T")
 
@@ -84,6 +85,7 @@ def build_snapshot(
         warnings += [f"host {one}: {text}" for text in seen.warnings]
         if one not in merged or merged[one][0] is not by_host[one]:
             host = merge_host(seen.host, configured[one], settings.reserve, flags)
+            host = with_fitted_curve(host, flags) if settings.energy.fitted_curves else host
             merged[one] = by_host[one], replace(host, measured_at=seen.taken_at)
         host = merged[one][1]
         ahead_s = (seen.taken_at - now).total_seconds()

@@ -63,6 +63,7 @@ def _libvirt(settings: Settings, clock: Clock, store: Store) -> Parts:
 def _agents(settings: Settings, clock: Clock, store: Store) -> Parts:
     """Hosts that report by themselves; libvirt is only for acting."""
     from cluster.connections.libvirt_connection import LibvirtConnection
+    from collectors.bmc_meters import open_meters
     from executors.registry import Means, migration_executor
 
     if not settings.hosts:
@@ -73,7 +74,8 @@ def _agents(settings: Settings, clock: Clock, store: Store) -> Parts:
     addresses = {host.id: host.migration_address for host in settings.hosts if host.migration_address}
     means = Means(clock, settings.migration, connections, addresses, partial(_tls_of, settings, store))
     hands = migration_executor("libvirt", means)
-    return Parts(store, None, hands, None, also_close=tuple(connections.values()))
+    meters = open_meters(settings, clock)
+    return Parts(store, None, hands, None, also_close=tuple(connections.values()), meters=meters)
 
 
 def _tls_of(settings: Settings, store: Store, host: str) -> bool | None:

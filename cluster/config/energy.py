@@ -8,10 +8,12 @@ from datetime import time
 
 @dataclass(frozen=True, slots=True)
 class EnergySettings:
-    """The usual price of a kWh, 0 where none is given, and the word for the money."""
+    """The usual price of a kWh, 0 where none is given; the word for the money; how draws are looked at and used."""
 
     price_per_kwh: float = 0.0
     currency: str = "EUR"
+    meter_every_s: float = 60.0
+    fitted_curves: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,7 +252,10 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
                 "move_joules_per_gib": AMOUNT,
             },
         ),
-        "energy": _section(EnergySettings, {"price_per_kwh": AMOUNT, "currency": ID}),
+        "energy": _section(
+            EnergySettings,
+            {"price_per_kwh": AMOUNT, "currency": ID, "meter_every_s": _POSITIVE, "fitted_curves": BOOLEAN},
+        ),
         "power": _section(PowerSettings, POWER),
         "guests": _section(GuestSettings, {"overhead_mib": WHOLE}),
         "reserve": _section(
