@@ -13,6 +13,7 @@ from cluster.formats.metadata_rules import metadata_rules
 from cluster.guest import Guest
 from cluster.host import Host, PowerState, Reserved
 from cluster.plan import PlanRecord, StepState
+from cluster.power_sight import effective_state, with_kept
 from cluster.report import Report
 from cluster.rules import Rule
 from cluster.rules.contradictions import find_contradictions
@@ -71,7 +72,7 @@ def build_snapshot(
     With `kept_hosts` a host is merged once per report. Without `named` the snapshot has no id: that takes as long as the
     rest, and only a plan goes by it.
     """
-    by_host = {report.host: report for report in reports}
+    by_host = {report.host: report for report in with_kept(reports, flags)}
     configured = {host.id: host for host in settings.hosts} or {one: HostSettings(one) for one in by_host}
     silent = unreachable or {}
     warnings = [f"host {one} has never reported" for one in configured if one not in by_host]
@@ -92,6 +93,10 @@ def build_snapshot(
         if ahead_s > settings.collect.interval_s:
             warnings.append(f"host {one}: its clock is {ahead_s:.0f} s ahead of ours: let both follow NTP")
         answers = one not in silent and ahead_s <= settings.collect.stale_s
+        is_fresh = answers and -ahead_s <= settings.collect.stale_s
+        state = effective_state(one, seen.host.power.state, is_fresh, flags, active)
+        if state is not host.power.state:
+            host = replace(host, power=replace(host.power, state=state))
         hosts.append(host if answers else replace(host, reachable=False))
         if seen.host.failing and f"fail:{one}" not in flags:
             sensed[one] = len(seen.guests)
