@@ -38,7 +38,7 @@ class WakeProof:
         """Whether the last try failed."""
         return self.failed_at is not None and (self.proven_at is None or self.failed_at >= self.proven_at)
 
-    def passed(self, at: datetime, took_s: float) -> WakeProof:
+    def passed(self, at: datetime, took_s: float | None) -> WakeProof:
         """Return the proof after a wake that worked; an earlier failure is history then."""
         return WakeProof(proven_at=at, took_s=took_s)
 

@@ -61,12 +61,13 @@ def hosts_to_empty(view: View, wanted: Collection[str]) -> tuple[str, ...]:
 
 
 def plannable_by_us(
-    snapshot: Snapshot, settings: Settings, stopped: frozenset[str], can_sleep: bool, flags: Mapping[str, str]
+    snapshot: Snapshot, settings: Settings, stopped: frozenset[str], can_sleep: bool, flags: Mapping[str, str] | None
 ) -> Snapshot:
     """Return the snapshot as autonomous plans see it.
 
     Hosts whose own mode is not `act`, or that hold a kill switch (`stopped`), take nothing and their guests stay.
-    Without a way to control power no host counts as controllable, nor does one whose waking the `flags` leave in doubt.
+    Without a way to control power no host counts as controllable, nor does one whose waking the `flags` leave in doubt
+    (`None`: whatever they say).
     """
     modes = {host.id: host.mode for host in settings.hosts}
     closed = {host.id for host in snapshot.hosts if modes.get(host.id, Mode.ACT) is not Mode.ACT or host.id in stopped}
@@ -76,7 +77,8 @@ def plannable_by_us(
     def seen(host: Host) -> Host:
         if not can_sleep:
             host = replace(host, power=replace(host.power, controllable=False))
-        host = with_proof(host, flags, snapshot.taken_at, settings.power)
+        if flags is not None:
+            host = with_proof(host, flags, snapshot.taken_at, settings.power)
         return replace(host, cordoned=True) if host.id in closed else host
 
     guests = tuple(

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from cluster.clock import Clock
@@ -40,6 +41,8 @@ from scheduler.power_notes import note_power
 from scheduler.resting import why_out_of_window
 from scheduler.see import KeptHosts, Sight, build_snapshot
 from scheduler.status import status_of
+from scheduler.wake_notes import WakeNotes
+from scheduler.wake_tests import WakeTests
 from scheduler.watts import WattWatch
 
 TICK_S = 0.5
@@ -106,6 +109,11 @@ class Loop:
             lambda: self.leadership.lease,
             parts.meters,
         )
+        self._wake_notes = WakeNotes(parts.store, clock, lambda: self.settings, listener)
+        unproven = partial(self.view, None, with_proofs=False)
+        self._wake_tests = WakeTests(
+            parts.store, self.runner, clock, self._wake_notes, lambda: self.settings, unproven, listener
+        )
         self.cycle_once = Cycle(parts.store, self.leadership, self.runner, self.view)
 
     def jobs(self) -> tuple[Job, ...]:
@@ -116,6 +124,7 @@ class Loop:
             Job("collect", chosen.collect.interval_s, self.collect),
             Job("tick", TICK_S, self.tick),
             Job("cycle", chosen.scheduler.interval_s, self.cycle),
+            Job("wake_tests", chosen.collect.interval_s, self.test_wakes),
             Job("urgent", chosen.collect.interval_s, self.urgent),
             Job("watts", self.watts.every_s, self.watts.run),
             Job("publish", max(1.0, min(5.0, chosen.scheduler.interval_s / 2)), self.publish),
@@ -144,6 +153,7 @@ class Loop:
                 self._listener(carry_out(command, self.parts.store, self.runner, lambda: self.view(None), lease.token))
             for event in self.runner.tick():
                 note_power(event, self.parts.store, self._clock.now())
+                self._wake_notes.note(event)
                 self._learn(event)
                 if event.kind is not EventKind.PROGRESS:
                     self._listener(line_of(event))
@@ -155,10 +165,18 @@ class Loop:
                 return
             self._regret()
             self._note_manual_moves()
+            if self._lease() is not None:
+                self._wake_tests.schedule()
             sentence = self.cycle_once.run()
         if sentence != self.sentence:
             self._listener(sentence)
         self.sentence = sentence
+
+    def test_wakes(self) -> None:
+        """Settle what hosts prove by waking, and take the next step of a wake test. Only the leader does."""
+        with self._acting:
+            if self._lease() is not None:
+                self._wake_tests.step()
 
     def urgent(self) -> None:
         """Let a failing host not wait for the next cycle. Only the leader looks."""
@@ -222,8 +240,11 @@ class Loop:
             store.reports(), self.settings, store.flags(), now, active, silent, kept_hosts=self._kept_hosts, named=named
         )
 
-    def view(self, active: PlanRecord | None) -> View:
-        """Return what the gate looks at; the snapshot is the cluster as autonomous plans may touch it."""
+    def view(self, active: PlanRecord | None, *, with_proofs: bool = True) -> View:
+        """Return what the gate looks at; the snapshot is the cluster as autonomous plans may touch it.
+
+        `with_proofs`: power is let alone where no wake test allows it.
+        """
         sight = self.see(active)
         # Later than clocks may differ: written while one was wrong. Waiting for that moment could take for ever.
         latest = self._clock.now() + timedelta(seconds=self.settings.collect.stale_s)
@@ -232,9 +253,10 @@ class Loop:
         failures = {guest: at for guest, at in failed_moves(records).items() if at <= latest}
         power = self.parts.power is not None
         bare = self._bare_view()
+        flags = bare.flags if with_proofs else None
         return replace(
             bare,
-            snapshot=plannable_by_us(sight.snapshot, self.settings, sight.stopped, power, bare.flags),
+            snapshot=plannable_by_us(sight.snapshot, self.settings, sight.stopped, power, flags),
             last_moves=moves,
             last_failures=failures,
             arrivals=self._arrivals.of(records),

@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from cluster.config.settings import Encryption, Settings
+from cluster import wake_proof
+from cluster.config.settings import Encryption, Settings, WindowKind
 from cluster.host import Host
 from cluster.limits import Resource, demand, room
 from cluster.migration.encryption import in_the_clear
 from cluster.plan import Migrate, PlanRecord, PlanState, Step
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Store
+from cluster.wake_proof import with_proof
 from scheduler.check import check_cluster
 from scheduler.see import Sight
+from scheduler.wake_notes import blocked_line
 
 
 def status_of(
@@ -38,9 +41,9 @@ def status_of(
         "at": now.isoformat(),
         "mode": settings.scheduler.mode.value,
         "paused_by": flags.get("paused"),
-        "alarms": [*_alarms(store.unresolved(), snapshot), *_failing(snapshot)],
+        "alarms": [*_alarms(store.unresolved(), snapshot), *_failing(snapshot), *_blocked(flags, snapshot, settings)],
         "findings": [finding.text for finding in findings if finding.code != "unplannable"],
-        "warnings": [*sight.warnings, *_in_the_clear(snapshot, settings)],
+        "warnings": [*sight.warnings, *_in_the_clear(snapshot, settings), *_unproven(snapshot, flags, settings, now)],
         "sentence": sentence,
         "hosts": [_host(host, snapshot, flags, sight.stopped) for host in snapshot.hosts],
         "plan": None if active is None else _plan(active, waits),
@@ -77,6 +80,26 @@ def _failing(snapshot: Snapshot) -> list[str]:
             named = "; ".join(f"{guest.title}: {guest.why_not or 'marked as not movable'}" for guest in stuck)
             alarms.append(f"FAILING host {host.id} holds guests that cannot be moved: {named}")
     return alarms
+
+
+def _blocked(flags: Mapping[str, str], snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Name hosts that did not wake, or did not sleep, when they were told to; also long silent ones."""
+    known = snapshot.host_by_id.keys() | {host.id for host in settings.hosts}
+    hosts = sorted(wake_proof.blocked(flags) & known)
+    return [f"BLOCKED {blocked_line(host, wake_proof.read(flags, host).reason)}" for host in hosts]
+
+
+def _unproven(snapshot: Snapshot, flags: Mapping[str, str], settings: Settings, now: datetime) -> list[str]:
+    """Name the hosts that would save power and may not, where any would."""
+    at_night = any(window.kind is WindowKind.NIGHT for window in settings.windows)
+    if not at_night and settings.scheduler.policy != "consolidate":
+        return []
+    seen = (host for host in snapshot.hosts if host.power.controllable)
+    kept = [host.id for host in seen if not with_proof(host, flags, now, settings.power).power.controllable]
+    kept = sorted(set(kept) - wake_proof.blocked(flags))
+    days = settings.power.wake_test_days
+    text = f"{', '.join(kept)}: not put to sleep without a wake test in {days:g} days: trimtab wake-test HOST"
+    return [text] if kept else []
 
 
 def _host(host: Host, snapshot: Snapshot, flags: Mapping[str, str], stopped: frozenset[str]) -> dict[str, object]:

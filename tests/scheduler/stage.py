@@ -43,15 +43,24 @@ class Stage:
         self.store = MemoryStore(self.clock)
         self.said: list[str] = []
         self.settings = replace(settings, hosts=demo_settings_hosts(self.world), rules=tuple(rules))
-        self.loop = self.new_loop("one")
-        self._turns = Turns(self.loop.jobs(), self.clock, self.said.append)
+        self.succeed("one")
         self._commands = 0
+
+    def succeed(self, holder: str = "two") -> None:
+        """Go on with another loop, once it leads; the one before, if any, has died without a word."""
+        self.loop = self.new_loop(holder)
+        self._turns = Turns(self.loop.jobs(), self.clock, self.said.append)
 
     def new_loop(self, holder: str) -> Loop:
         """A loop over the same world and store."""
         fleet = SimFleet(self.world, self.store, self.clock, self.settings.collect)
         parts = Parts(self.store, fleet, SimMigrationExecutor(self.world), SimPowerExecutor(self.world), self.world)
         return Loop(parts, self.settings, self.clock, holder, self.said.append)
+
+    def replace_loop(self, holder: str) -> None:
+        """Go on with another scheduler."""
+        self.loop = self.new_loop(holder)
+        self._turns = Turns(self.loop.jobs(), self.clock, self.said.append)
 
     @property
     def runner(self) -> PlanRunner:
