@@ -57,11 +57,6 @@ class Stage:
         parts = Parts(self.store, fleet, SimMigrationExecutor(self.world), SimPowerExecutor(self.world), self.world)
         return Loop(parts, self.settings, self.clock, holder, self.said.append)
 
-    def replace_loop(self, holder: str) -> None:
-        """Go on with another scheduler."""
-        self.loop = self.new_loop(holder)
-        self._turns = Turns(self.loop.jobs(), self.clock, self.said.append)
-
     @property
     def runner(self) -> PlanRunner:
         """The loop's runner."""
