@@ -49,7 +49,7 @@ class DryRunMigrationExecutor:
 class DryRunPowerExecutor:
     """Pretends that hosts sleep and wake at once."""
 
-    def start(self, step: Sleep | Wake) -> None:
+    def start(self, step: Sleep | Wake, may_begin: MayBegin = always) -> None:
         """Do nothing."""
 
     def poll(self, step: Sleep | Wake) -> Progress:

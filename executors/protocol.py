@@ -98,8 +98,31 @@ class LeavesBehind(Protocol):
 class PowerExecutor(Protocol):
     """Carries out `Sleep` and `Wake` steps, and says whether they are over."""
 
-    def start(self, step: Sleep | Wake) -> None:
-        """Begin. `RefusedError` when the host may not be touched or holds guests."""
+    def start(self, step: Sleep | Wake, may_begin: MayBegin = always) -> None:
+        """Begin. `RefusedError` when the host may not be touched or holds guests.
+
+        `may_begin` is asked once more right before the host is told anything, if that is later and on another thread.
+        """
 
     def poll(self, step: Sleep | Wake) -> Progress:
-        """Say whether the host has reached the state asked for: `running` false and no error."""
+        """Say whether the host has reached the state asked for: `running` false and no error.
+
+        `RefusedError`: it may not be touched after all, and nothing was begun.
+        """
+
+
+@runtime_checkable
+class PowerOfHosts(Protocol):
+    """A power executor of real hosts: changing takes its own time, and may have been begun by another process."""
+
+    def timeout_s(self, step: Sleep | Wake) -> float:
+        """Return after how many seconds a step that is not over has failed."""
+
+    def adopt(self, step: Sleep | Wake, asked: bool, may_begin: MayBegin) -> None:
+        """Take over a step that another process began; `asked`: it had come to telling the host.
+
+        `RefusedError` for one that had not, and is not gone on with.
+        """
+
+    def forget(self, step: Sleep | Wake) -> None:
+        """Let go of what is remembered of a step: it is over."""

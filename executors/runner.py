@@ -29,7 +29,7 @@ from executors.bandwidth import Bandwidth
 from executors.events import Event, EventKind
 from executors.journal import Journal
 from executors.ladder import Means, Rung
-from executors.power_watch import PowerWatch
+from executors.power_watch import PowerWatch, power_permits
 from executors.protocol import LeavesBehind, MayBegin, MigrationExecutor, PowerExecutor, Progress
 from executors.slots import limit_mib_s
 from executors.terms import SpareCpu, TermsOf, no_terms, nothing_known
@@ -73,7 +73,7 @@ class PlanRunner:
     ) -> None:
         self._journal = Journal(store, clock, lease)
         self._migrations = migrations
-        self._power = PowerWatch(power, clock, settings.timeout_s)
+        self._power = PowerWatch(power, clock, settings.timeout_s, self._journal)
         self._clock = clock
         self._last_look = last_look
         self._may_act = may_act
@@ -240,7 +240,7 @@ class PlanRunner:
             limit = self._admission.make_room(record, step) if isinstance(step, Migrate) else 0
             if limit is None:
                 return None
-            permits = self._admission.terms(record, step).permits if isinstance(step, Migrate) else ()
+            permits = self._admission.terms(record, step).permits if isinstance(step, Migrate) else power_permits(step)
             written = self._journal.begin(record, step, left_behind, permits)
             # Writing may have taken longer than the lease lasts: whoever leads now settles the step from its line.
             token = self._journal.token()
@@ -249,7 +249,7 @@ class PlanRunner:
                 self._watch.begin(step)
                 self._migrations.start(step, limit, self._permit(record, step, token))
             else:
-                self._power.start(step, self._permit(record, step, token))
+                self._power.start(record, step, self._permit(record, step, token))
         except RefusedError as error:
             return self._end(record, step, Seen(StepState.REFUSED, str(error)))
         except RateLimitError as error:
@@ -282,7 +282,8 @@ class PlanRunner:
             means = self._means(record, step)
             seen = self._watch.look(step, before, self._clock.now(), self._wish_abort, means)
         else:
-            seen = self._power.look(step, before, self._clock.now())
+            token = self._journal.token()
+            seen = self._power.look(record, step, lambda now: self._permit(now, step, token))
         if seen.doubt:
             self._tell(EventKind.DOUBT, record, seen.doubt, step=step, state=StepState.RUNNING)
         if seen.state.is_final:

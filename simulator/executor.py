@@ -88,7 +88,7 @@ class SimPowerExecutor:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def start(self, step: Sleep | Wake) -> None:
+    def start(self, step: Sleep | Wake, may_begin: MayBegin = always) -> None:
         with self._world.present():
             host = self._world.hosts.get(step.host)
             if host is None or not host.reachable:

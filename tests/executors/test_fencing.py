@@ -13,6 +13,7 @@ import pytest
 from cluster.errors import ConflictError, FencedError
 from cluster.plan import PlanState, Sleep, Step, StepState, Wake
 from cluster.store.protocol import Lease
+from executors.protocol import MayBegin, always
 from executors.runner import PlanRunner
 from tests.executors.world import CONFIRM_S, LEASE_S, SETTLE_S, FaultyStore, Power, Stage, migrate, outage, plan, stage
 
@@ -141,7 +142,7 @@ def test_a_deposed_leader_puts_no_host_to_sleep() -> None:
     class Watched(Power):
         """Power that remembers who asked."""
 
-        def start(self, step: Sleep | Wake) -> None:
+        def start(self, step: Sleep | Wake, may_begin: MayBegin = always) -> None:
             asked.append(duel.who_acts())
 
     for at_call in range(1, MOST_CALLS):

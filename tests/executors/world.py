@@ -209,7 +209,7 @@ class Power:
         self.refuses, self.error, self.lasts = refuses, error, lasts
         self.started: list[str] = []
 
-    def start(self, step: Sleep | Wake) -> None:
+    def start(self, step: Sleep | Wake, may_begin: MayBegin = always) -> None:
         if self.refuses:
             raise RefusedError(self.refuses)
         assert step.id not in self.started
