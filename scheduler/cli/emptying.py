@@ -64,6 +64,24 @@ def empty_host(args: argparse.Namespace, context: Context, errand: Errand) -> in
     return _tell(context, host, staying, failed)
 
 
+def empty_here(here: Here, context: Context, host: str, by: str) -> int:
+    """Empty a host in this process for something that follows at once, `by` as its drain flag.
+
+    Return 0; or, who stays having been told and the flag taken back, the exit status.
+    """
+    store = here.loop.parts.store
+    store.set_flag(f"{FOR_MAINTENANCE.flag}:{host}", by)
+    try:
+        staying, failed = _empty(here, context, host, FOR_MAINTENANCE)
+    except BaseException:
+        store.set_flag(f"{FOR_MAINTENANCE.flag}:{host}", None)
+        raise
+    if not staying:
+        return 0
+    store.set_flag(f"{FOR_MAINTENANCE.flag}:{host}", None)
+    return _tell(context, host, staying, failed)
+
+
 def _tell(context: Context, host: str, staying: Mapping[str, str], failed: bool) -> int:
     if not staying:
         context.result(f"host {host} is empty", {"host": host, "drained": True, "staying": []})

@@ -33,6 +33,7 @@ VERBS = (
     Verb("undrain", "put a drained host back into service"),
     Verb("fail", "mark a host as failing: empty it first, and fast"),
     Verb("unfail", "take back that a host fails"),
+    Verb("wake-test", "prove that a host comes back from sleep"),
     Verb("pause", "start nothing more, keep watching"),
     Verb("resume", "undo pause"),
     Verb("capture", "write the cluster of this moment to a file"),
