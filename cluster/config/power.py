@@ -65,6 +65,7 @@ class BmcSettings:
     address: str = ""
     user: str = ""
     password_file: str = ""
+    cipher_suite: int = 17
     verify_tls: bool = True
     ca_file: str = ""
     system: str = ""

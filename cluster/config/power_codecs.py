@@ -96,6 +96,8 @@ BMC = Record(
         "address": TEXT,
         "user": Plain(_read_user, str),
         "password_file": TEXT,
+        # IPMI 2.0, table 22-20. 0 to 2 leave out the password's check or the sealing.
+        "cipher_suite": whole(3, 17),
         "verify_tls": BOOLEAN,
         "ca_file": TEXT,
         "system": TEXT,

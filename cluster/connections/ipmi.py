@@ -70,6 +70,7 @@ class IpmiConnection:
         host, _, port = _host_and_port(self._bmc.address)
         words = [PROGRAM, "-I", "lanplus", "-H", host]
         words += ["-p", port] if port else []
+        words += ["-C", str(self._bmc.cipher_suite)]
         # The least privilege that may switch power, and so few tries that the program itself says why it gives up.
         tries = max(1, int(self._deadline_s / TRY_S / 2) - 1)
         words += ["-U", self._bmc.user, "-L", "OPERATOR", "-N", str(TRY_S), "-R", str(tries)]
