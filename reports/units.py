@@ -40,6 +40,14 @@ def watts(value: float) -> str:
     return f"{value:.0f} W" if abs(value) < 10000 else f"{value / 1000:.2f} kW"
 
 
+def kwh(value: float) -> str:
+    """KWh as `0.012 kWh`, `6.1 kWh`, `412 kWh` or `1.24 MWh`."""
+    if abs(value) >= 1000:
+        return f"{value / 1000:.2f} MWh"
+    digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 0.995 or value == 0 else 3
+    return f"{value:.{digits}f} kWh"
+
+
 def cores(millicores: float) -> str:
     """Thousandths of a core as cores: `1.5`, `64`."""
     value = millicores / 1000

@@ -22,6 +22,7 @@ VERBS = (
     Verb("run", "the daemon: watches, plans and, in mode act, moves guests by itself"),
     Verb("agent", "collectors on one host, pushing what they measure to the store", has_result=False),
     Verb("status", "hosts, guests, the running plan and alarms, now"),
+    Verb("history", "past plans, predicted against measured, and what sleeping was worth"),
     Verb("plan", "what would be moved in which order, and why; touches nothing"),
     Verb("check", "rules and limits that are broken now"),
     Verb("explain", "where a guest can go and why not elsewhere; who can leave a host; a plan's steps"),

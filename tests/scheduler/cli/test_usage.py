@@ -14,6 +14,7 @@ from tests.scheduler.cli.conftest import Call
 
 OF_THE_CONTRACT = {
     *("agent", "run", "plan", "approve", "reject", "apply", "abort", "check", "drain", "undrain"),
+    "history",
     *("pause", "resume", "status", "capture", "simulate", "doctor", "config"),
 }
 
