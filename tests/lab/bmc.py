@@ -77,13 +77,20 @@ class Bmc:
 
     @property
     def address(self) -> str:
-        """Base URL for Redfish, host for IPMI."""
-        return f"https://{LOOPBACK}:{self.port}" if self.kind == REDFISH else LOOPBACK
+        """Base URL for Redfish, host and port for IPMI."""
+        return f"https://{LOOPBACK}:{self.port}" if self.kind == REDFISH else f"{LOOPBACK}:{self.port}"
 
     @property
     def system(self) -> str:
         """The Redfish id of the host."""
         return self.host.uuid
+
+    def entry(self) -> dict[str, object]:
+        """The `bmc` table of the host's `[[hosts]]` entry."""
+        common = {"driver": self.kind, "address": self.address, "user": USER, "password_file": str(self.password_file)}
+        if self.kind == REDFISH:
+            return {**common, "system": self.system, "ca_file": str(self.ca_file)}
+        return {**common, "cipher_suite": CIPHER_SUITE}
 
 
 class Bmcs:

@@ -23,6 +23,7 @@ from cluster.plan import JournalEntry, PlanRecord, PlanState
 from cluster.report import Report
 from cluster.store.open import open_store
 from cluster.store.protocol import Store
+from tests.lab.hosts import LabHost
 from tests.lab.lab import Lab
 from tests.lab.processes import LabError, end_process, wait_until
 from tests.lab.redis import LabRedis
@@ -81,7 +82,7 @@ def quick_settings(lab: Lab, url: str) -> dict[str, dict[str, Any]]:
 class ClusterUnderTest:
     """One configuration on the lab's hosts. `changes` are laid over `quick_settings`, section by section.
 
-    What it starts ends with it, and with the lab.
+    `entries` are further keys of hosts' entries. What it starts ends with it, and with the lab.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class ClusterUnderTest:
         changes: Mapping[str, Mapping[str, Any]] | None = None,
         rules: Iterable[dict[str, Any]] = (),
         listener: Listener = ignore,
+        entries: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         import libvirt
 
@@ -98,36 +100,44 @@ class ClusterUnderTest:
         libvirt.registerErrorHandler(lambda _context, _error: None, None)
         self.lab = lab
         self.redis = redis
+        self._daemon: subprocess.Popen[Any] | None = None
+        self._agents: dict[str, subprocess.Popen[Any]] = {}
+        self._readers: list[threading.Thread] = []
         self.settings = quick_settings(lab, redis.url)
         for section, values in (changes or {}).items():
             self.settings.setdefault(section, {}).update(values)
         self.config = lab.directory / f"trimtab-{redis.port}.toml"
-        self.config.write_text(_toml(self.settings, {"hosts": self._hosts(), "rules": list(rules)}))
+        self._rules = list(rules)
+        self._entries = entries or {}
+        self.write_config()
         self.store: Store = open_store(StoreSettings(url=redis.url, timeout_s=2.0), SystemClock())
         self.lines: list[str] = []
         self._listener = listener
-        self._daemon: subprocess.Popen[Any] | None = None
-        self._agents: dict[str, subprocess.Popen[Any]] = {}
-        self._readers: list[threading.Thread] = []
 
     @property
     def interval_s(self) -> float:
         """Seconds from one cycle of the daemon to the next."""
         return float(self.settings["scheduler"]["interval_s"])
 
+    def write_config(self, windows: Iterable[dict[str, Any]] = ()) -> None:
+        """Write the configuration, with these windows; a daemon that runs reads it again."""
+        lists = {"hosts": self._hosts(), "rules": self._rules, "windows": list(windows)}
+        self.config.write_text(_toml(self.settings, lists))
+        if self.daemon_runs and self._daemon is not None:
+            self._daemon.send_signal(signal.SIGHUP)
+
     # -- processes -------------------------------------------------------------------------------------------------
+    def start_agent(self, host: LabHost) -> None:
+        """Start an agent in a host, as its system does when it boots."""
+        pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        process = host.run([*TRIMTAB, "--config", str(self.config), "agent"], cwd=str(ROOT), text=True, **pipes)
+        self._agents[host.name] = process
+        self._follow(process.stdout, f"agent {host.name}: ")
+
     def start_agents(self) -> None:
         """Start an agent in each host that is up, and wait until each has reported its guests' CPU use."""
-        command = [*TRIMTAB, "--config", str(self.config), "agent"]
         for host in self.lab.hosts:
-            pipes: dict[str, Any] = {
-                "stdin": subprocess.DEVNULL,
-                "stdout": subprocess.PIPE,
-                "stderr": subprocess.STDOUT,
-            }
-            process = host.run(command, cwd=str(ROOT), text=True, **pipes)
-            self._agents[host.name] = process
-            self._follow(process.stdout, f"agent {host.name}: ")
+            self.start_agent(host)
         names = {host.name for host in self.lab.hosts}
         wait_until(lambda: names <= set(self.reports()), 30, f"not every agent has reported: {self.said()}", 0.1)
 
@@ -282,6 +292,7 @@ class ClusterUnderTest:
                 "migration_address": host.address,
                 "cpu_millicores": HOST_CPU_MILLICORES,
                 "memory_mib": HOST_MEMORY_MIB,
+                **self._entries.get(host.name, {}),
             }
             for host in self.lab.hosts
         ]
