@@ -96,7 +96,12 @@ class ConsolidateGoal:
     """Watts over `horizon_s` of the hosts that stay on, plus energy of moves and of sleeping and waking, as mean watts.
 
     Only `may_sleep` hosts can be emptied and put to sleep. Hosts that stay on keep `headroom_ratio` of each limit free
-    where a guest is added; at least `reserve_hosts` usable hosts beyond the need stay on (counted as empty-able room).
+    where a guest is added; at least `reserve_hosts` usable hosts beyond the need stay on (counted as empty-able room),
+    and `awake_at_least` of them. Without the `host_losses` largest of them (or any one cell of `lost_domain`) the
+    limits still hold all guests, in the sum.
+
+    With `planned_millicores` (by guest; of those not named their use) head-room of CPU and losses are reckoned with
+    these, and hosts that they fill beyond `relief_ratio` of the limit count as overloaded.
     """
 
     hosts: tuple[str, ...]
@@ -105,6 +110,11 @@ class ConsolidateGoal:
     headroom_ratio: float
     reserve_hosts: int
     move_joules_per_gib: float
+    awake_at_least: int = 0
+    host_losses: int = 0
+    lost_domain: str = ""
+    relief_ratio: float = 1.0
+    planned_millicores: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from cluster.limits import Limits
 from cluster.problem import Problem
 from cluster.snapshot import Snapshot
 from policies import balance, consolidate, drain, evacuate, repair
-from policies.request import Request
+from policies.request import PowerTerms, Request
 
 POLICIES: dict[str, Callable[[Snapshot, Request], Problem]] = {
     "balance": balance.make,
@@ -31,10 +31,12 @@ def make_problem(
     drained: Collection[str] = (),
     max_moves: int | None = None,
     frozen: Mapping[str, tuple[str, str]] | None = None,
+    power: PowerTerms | None = None,
 ) -> Problem:
     """Return what `policy` wants of `snapshot` as data.
 
-    `drained` hosts count as cordoned in every policy; `frozen` guests do not move, each for its (code, sentence).
+    `drained` hosts count as cordoned in every policy; `frozen` guests do not move, each for its (code, sentence);
+    `power` is for `consolidate` alone.
     Raises `InputError` for an unknown policy, a level or cap out of range, or a drain of no or unknown hosts.
     """
     if policy not in POLICIES:
@@ -46,5 +48,6 @@ def make_problem(
         drained=tuple(sorted(set(drained))),
         max_moves=max_moves,
         frozen=frozen or {},
+        power=power,
     )
     return POLICIES[policy](snapshot, request)

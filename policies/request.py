@@ -32,10 +32,23 @@ MOST_CAUTIOUS = Level(rms_threshold=0.15, price=4.0)
 
 
 @dataclass(frozen=True, slots=True)
+class PowerTerms:
+    """What the energy policy says of one consolidation: who may sleep now, and what guests are planned to use.
+
+    `may_sleep` hosts are allowed to; at least `awake_at_least` usable ones stay on. `planned_millicores` by guest.
+    """
+
+    may_sleep: frozenset[str]
+    awake_at_least: int
+    planned_millicores: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A caller's wishes.
 
-    `drained` hosts are emptied and take nothing. `frozen` guests may not move, each with (code, sentence).
+    `drained` hosts are emptied and take nothing. `frozen` guests may not move, each with (code, sentence). Without
+    `power` all controllable hosts may sleep, and guests are planned at their present use.
     `max_moves` caps migrations. Raises `InputError` for a level or cap out of range.
     """
 
@@ -45,6 +58,7 @@ class Request:
     drained: tuple[str, ...] = ()
     max_moves: int | None = None
     frozen: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    power: PowerTerms | None = None
 
     def __post_init__(self) -> None:
         if self.level not in LEVELS:

@@ -13,8 +13,11 @@ from cluster.store.protocol import Store
 from executors.runner import PlanRunner
 from reports.units import count
 from scheduler import quiet
-from scheduler.gate import View, frozen_guests, why_no_action, why_no_plan, why_not_act, why_not_propose
-from scheduler.intent import Intent, intent_of, is_urgent
+from scheduler.check import check_cluster
+from scheduler.energy.night import CONSOLIDATE
+from scheduler.energy.wake_plan import wake_plan
+from scheduler.gate import View, frozen_guests, why_no_action, why_no_plan, why_no_wake, why_not_act, why_not_propose
+from scheduler.intent import WAKE, Intent, intent_of, is_urgent
 from scheduler.leadership import Leadership
 from scheduler.planning import PlanRequest, make_plan
 
@@ -45,8 +48,11 @@ class Cycle:
         sentences = []
         for intent in intent_of(view):
             view = replace(view, by_request=intent.by_request)
-            if (why := why_no_plan(view)) is not None:
+            if (why := why_no_wake(view) if intent.policy == WAKE else why_no_plan(view)) is not None:
                 return f"no plan: {why}"
+            if intent.policy == CONSOLIDATE and (why := _why_rest(view)) is not None:
+                sentences.append(f"{CONSOLIDATE}: {why}")
+                continue
             plan = self.latest = self._plan(view, intent)
             if plan.steps:
                 return self._act(view, plan)
@@ -54,13 +60,22 @@ class Cycle:
         return "; ".join(sentences)
 
     def _make_way(self, active: PlanRecord) -> None:
-        """Start nothing more of a plan that is not as urgent as emptying a host that fails."""
-        if active.plan.policy != EVACUATE and is_urgent(view := self._look(active)):
-            hosts = ", ".join(intent_of(view)[0].drained)
-            self._runner.stop_starting(f"{hosts} fails and is emptied first")
+        """Start nothing more of a plan that is not as urgent as emptying a host that fails, or waking those needed."""
+        if active.plan.policy in (EVACUATE, WAKE) or not is_urgent(view := self._look(active)):
+            return
+        first, advice = intent_of(view)[0], view.advise()
+        if first.policy == EVACUATE:
+            self._runner.stop_starting(f"{', '.join(first.drained)} fails and is emptied first")
+        elif advice is not None:
+            self._runner.stop_starting(f"{advice.wake[0][0]} is woken first: {advice.wake[0][1]}")
 
     def _plan(self, view: View, intent: Intent) -> Plan:
-        chosen = view.settings.scheduler
+        chosen, settings, advice = view.settings.scheduler, view.settings, view.advise()
+        if advice is not None and intent.policy == WAKE:
+            return wake_plan(view.snapshot, advice.wake, settings)
+        terms = None
+        if advice is not None and intent.policy == CONSOLIDATE:
+            terms, settings = advice.terms, replace(settings, consolidate=advice.settings)
         request = PlanRequest(
             policy=intent.policy,
             level=chosen.level,
@@ -73,8 +88,9 @@ class Cycle:
             engine=chosen.engine,
             frozen=frozen_guests(view, self._store.unresolved()),
             learned=learn(self._store.moves()),
+            power=terms,
         )
-        return make_plan(view.snapshot, request, view.settings)
+        return make_plan(view.snapshot, request, settings)
 
     def _act(self, view: View, plan: Plan) -> str:
         if (why := why_not_act(view, plan) or self._why_wait(view, plan)) is None:
@@ -107,3 +123,13 @@ class Cycle:
                 self._store.set_plan_state(record.plan.id, PlanState.REJECTED, token, view.now, "expired unapproved")
         self._store.open_plan(plan, PlanState.WAITING, token, view.now)
         return f"plan {plan.id} waits: trimtab approve {plan.id}"
+
+
+def _why_rest(view: View) -> str | None:
+    """Say why there is nothing to consolidate, nor to mend: what most cycles of a quiet cluster end with."""
+    advice = view.advise()
+    if advice is None or advice.why_rest is None or view.settings.scheduler.level <= 1:
+        return None
+    if any(finding.code != "unplannable" for finding in check_cluster(view.snapshot, view.settings.limits)):
+        return None
+    return advice.why_rest

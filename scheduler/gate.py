@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from cluster.config.settings import Mode, Settings, WindowKind, WindowSettings
 from cluster.host import PowerState
-from cluster.plan import Plan, PlanRecord, StepState
+from cluster.plan import Plan, PlanRecord, StepState, Wake
 from cluster.rates import used_up
 from cluster.snapshot import Snapshot
 from scheduler import regret
@@ -21,10 +22,16 @@ from scheduler.manual_moves import flag_of, why_left_alone
 from scheduler.resting import resting_guests
 from scheduler.windows import any_open, opens_within
 
+if TYPE_CHECKING:
+    from scheduler.energy.advice import Advice
+
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that the gate looks at. `by_request`: a person asked for this plan (drain, apply, approve)."""
+    """All that the gate looks at. `by_request`: a person asked for this plan (drain, apply, approve).
+
+    `advise` asks the energy policy; `None`: nobody wants hosts to sleep.
+    """
 
     settings: Settings
     now: datetime
@@ -38,6 +45,7 @@ class View:
     permits_taken: Mapping[str, int] = field(default_factory=dict)
     store_problems: tuple[str, ...] = ()
     by_request: bool = False
+    advise: Callable[[], Advice | None] = lambda: None
 
 
 Check = Callable[[View], str | None]
@@ -59,6 +67,11 @@ def why_too_late(windows: Sequence[WindowSettings], now: datetime, seconds: floa
 def why_no_plan(view: View) -> str | None:
     """Say why the daemon makes no plan now."""
     return _first(view, BEFORE_PLANNING)
+
+
+def why_no_wake(view: View) -> str | None:
+    """Say why no host is woken now: waking waits for no rest and no window, only for figures that can be trusted."""
+    return _stale_hosts(view)
 
 
 def why_not_act(view: View, plan: Plan) -> str | None:
@@ -221,7 +234,8 @@ def _act_window(view: View, plan: Plan) -> str | None:
 
 def _least_gain(view: View, plan: Plan) -> str | None:
     """Repair is always worth it; else the policy's goal must get better by a least share."""
-    if view.by_request or len(plan.goals) < 2 or plan.goals[0].after < plan.goals[0].before:
+    wakes = any(isinstance(step, Wake) for step in plan.steps)
+    if view.by_request or wakes or len(plan.goals) < 2 or plan.goals[0].after < plan.goals[0].before:
         return None
     goal = plan.goals[1]
     gain = (goal.before - goal.after) / goal.before if goal.before > 0 else 0.0

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from cluster.config.settings import Mode, Settings, WindowKind
+from cluster.config.settings import Mode, Settings
 from cluster.host import Host
 from cluster.plan import DRAIN, EVACUATE
 from cluster.snapshot import Snapshot
 from cluster.wake_proof import with_proof
+from scheduler.energy.night import CONSOLIDATE
 from scheduler.gate import View
-from scheduler.windows import any_open
+
+BALANCE, WAKE = "balance", "wake"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +38,28 @@ def intent_of(view: View) -> tuple[Intent, ...]:
     drained = hosts_to_empty(view, {flag.removeprefix("drain:") for flag in view.flags if flag.startswith("drain:")})
     if drained:
         wanted.append(Intent(DRAIN, drained, by_request=True))
-    night = any_open(view.settings.windows, WindowKind.NIGHT, view.now)
-    wanted.append(Intent("consolidate" if night else view.settings.scheduler.policy))
+    advice = view.advise()
+    if advice is not None and advice.wake:
+        wanted.append(Intent(WAKE, by_request=view.settings.scheduler.mode is Mode.ACT))
+    wanted.append(Intent(_policy_of_the_hour(view)))
     return tuple(wanted)
 
 
+def _policy_of_the_hour(view: View) -> str:
+    """Return what goes on when nothing is asked for: in the morning guests spread before the window is over."""
+    policy = view.settings.scheduler.policy
+    advice = view.advise()
+    if advice is None or not advice.is_night:
+        return BALANCE if policy == CONSOLIDATE else policy
+    return CONSOLIDATE
+
+
 def is_urgent(view: View) -> bool:
-    """Tell whether a host that fails is to be emptied now."""
+    """Tell whether a host that fails is to be emptied now, or hosts are to be woken for what runs already."""
     first = intent_of(view)[0]
+    if first.policy == WAKE:
+        advice = view.advise()
+        return first.by_request and advice is not None and advice.is_urgent
     return first.policy == EVACUATE and first.by_request
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from cluster.clock import Clock
@@ -28,6 +29,7 @@ from scheduler import regret
 from scheduler.arrivals import Arrivals
 from scheduler.commands import carry_out
 from scheduler.cycle import Cycle
+from scheduler.energy.desk import EnergyDesk
 from scheduler.gate import View, failed_moves, why_no_action, why_too_late
 from scheduler.intent import is_urgent, plannable_by_us
 from scheduler.last_look import why_not_now
@@ -114,6 +116,7 @@ class Loop:
         self._wake_tests = WakeTests(
             parts.store, self.runner, clock, self._wake_notes, lambda: self.settings, unproven, listener
         )
+        self._energy = EnergyDesk(parts.store, "" if parts.world is not None else socket.gethostname())
         self.cycle_once = Cycle(parts.store, self.leadership, self.runner, self.view)
 
     def jobs(self) -> tuple[Job, ...]:
@@ -254,9 +257,11 @@ class Loop:
         power = self.parts.power is not None
         bare = self._bare_view()
         flags = bare.flags if with_proofs else None
+        seen = plannable_by_us(sight.snapshot, self.settings, sight.stopped, power, flags)
         return replace(
             bare,
-            snapshot=plannable_by_us(sight.snapshot, self.settings, sight.stopped, power, flags),
+            snapshot=seen,
+            advise=cache(partial(self._energy.advise, seen, self.settings, bare.now)),
             last_moves=moves,
             last_failures=failures,
             arrivals=self._arrivals.of(records),

@@ -16,12 +16,14 @@ from cluster.migration.encryption import CODE as NO_TLS
 from cluster.migration.encryption import in_the_clear, under_policy, why_no_target, why_stays
 from cluster.migration.learned import Learned
 from cluster.plan import NotMoved, Plan, Status, TierValue
-from cluster.problem import DrainGoal, MoveLimit, Problem, Proposal
+from cluster.problem import ConsolidateGoal, DrainGoal, MoveLimit, Problem, Proposal
 from cluster.rules import Enforcement
 from cluster.snapshot import Snapshot
 from policies.registry import make_problem
+from policies.request import PowerTerms
 from scheduler.check import check_plan
 from scheduler.check.goals import figures, power_states, watts_of
+from scheduler.energy.kept import NOBODY_SLEEPS, solve_keeping, why_not_kept
 from scheduler.planner.foresight import CODE, Foresight
 from scheduler.planner.order import Ordering, order_moves
 from scheduler.planner.reasons import Reasons
@@ -51,7 +53,7 @@ class CheckFailedError(TrimtabError):
 class PlanRequest:
     """What to plan for. `frozen` guests stay, each with (code, sentence); `drained` hosts are to be emptied.
 
-    `learned` is what past migrations teach of coming ones.
+    `learned` is what past migrations teach of coming ones, `power` what the energy policy says of a consolidation.
     """
 
     policy: str = "balance"
@@ -65,6 +67,7 @@ class PlanRequest:
     engine: str = "local"
     frozen: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     learned: Learned = Learned()
+    power: PowerTerms | None = None
 
 
 def make_plan(
@@ -83,7 +86,7 @@ def make_plan(
     foresight = Foresight(snapshot, settings, request.learned)
     problem, request = _without_hopeless(snapshot, request, settings, foresight)
     budget = Budget(request.time_limit_s or 1.0, request.work_limit, request.workers, request.seed, request.engine)
-    proposal = solve(problem, budget, stop)
+    problem, proposal = solve_keeping(problem, lambda one: solve(one, budget, stop))
     # A drained host is cordoned from here on: the plan is about the cluster as the policy saw it.
     seen = problem.snapshot
     start = {guest.id: guest.host for guest in seen.guests}
@@ -97,6 +100,9 @@ def make_plan(
     ordering = order_moves(problem, proposal.placement, is_better)
     if ordering.dropped:
         proposal = _with_what_is_left(problem, proposal, ordering, worth)
+        if why_not_kept(problem, proposal) is not None:
+            # Nothing sleeps that only moves which are left out would have made safe.
+            return make_plan(snapshot, replace(request, power=NOBODY_SLEEPS), settings, stop)
     tier = _main_tier(proposal.values)
     steps = build_steps(
         problem,
@@ -146,6 +152,7 @@ def make_plan(
         drained=request.drained,
         consolidate=settings.consolidate,
         frozen=request.frozen,
+        planned=problem.goal.planned_millicores if isinstance(problem.goal, ConsolidateGoal) else None,
     )
     if findings:
         raise CheckFailedError(f"the checker refused the plan: {findings[0]}: please report it with 'trimtab capture'")
@@ -175,6 +182,7 @@ def _problem(snapshot: Snapshot, request: PlanRequest, settings: Settings) -> Pr
         drained=request.drained,
         max_moves=request.max_moves,
         frozen=request.frozen,
+        power=request.power,
     )
 
 
@@ -284,6 +292,11 @@ def _why_left(problem: Problem, guest: Guest, moves: int, could_go: bool) -> tup
 def _plan_id(snapshot: Snapshot, request: PlanRequest) -> str:
     """Return a ULID: 48 bits of the snapshot's time, 80 bits of what was asked: the same question has the same id."""
     asked = (snapshot.id, request.policy, request.level, request.drained, request.max_moves, request.seed)
-    digest = hashlib.sha256(repr((*asked, sorted(request.frozen))).encode()).digest()
+    return plan_id_of(snapshot, (*asked, sorted(request.frozen)))
+
+
+def plan_id_of(snapshot: Snapshot, asked: Sequence[object]) -> str:
+    """Return the id of the plan that answers what was asked of a snapshot."""
+    digest = hashlib.sha256(repr((*asked,)).encode()).digest()
     number = int(snapshot.taken_at.timestamp() * 1000) << 80 | int.from_bytes(digest[:10], "big")
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -5, -5))

@@ -43,7 +43,7 @@ class ConsolidateSettings:
         kept = HEADROOM_KEPT[depth]
         return replace(
             self,
-            headroom_ratio=self.headroom_ratio * kept,
-            wake_headroom_ratio=self.wake_headroom_ratio * kept,
+            headroom_ratio=round(self.headroom_ratio * kept, 6),
+            wake_headroom_ratio=round(self.wake_headroom_ratio * kept, 6),
             reserve_hosts=-int(-self.reserve_hosts * RESERVE_KEPT[depth] // 1),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,12 +12,15 @@ from cluster.limits import Limits
 from cluster.plan import Plan
 from cluster.rules import Enforcement
 from cluster.snapshot import Snapshot
-from scheduler.check.load import RESOURCES
+from scheduler.check.load import RESOURCES, use_of
 
 
 @dataclass(frozen=True)
 class Case:
-    """`final` has the host of every guest at the end. `drained` and `consolidate` are `None` where not known."""
+    """`final` has the host of every guest at the end. `drained` and `consolidate` are `None` where not known.
+
+    `planned` is the CPU, in millicores by guest, that a consolidation was planned with in place of present use.
+    """
 
     plan: Plan
     snapshot: Snapshot
@@ -28,6 +31,7 @@ class Case:
     drained: Collection[str] | None = None
     consolidate: ConsolidateSettings | None = None
     frozen: frozenset[str] = frozenset()
+    planned: Mapping[str, int] | None = None
 
     @cached_property
     def start(self) -> dict[str, str]:
@@ -46,6 +50,12 @@ class Case:
         return [
             host.id for host in self.snapshot.hosts if self.snapshot.why_no_target(host) is None and host.id not in away
         ]
+
+    def planned_of(self, guests: Iterable[Guest], resource: str) -> int:
+        """Return what guests are planned to take: of CPU what was planned with, else their demand."""
+        if resource != "cpu" or self.planned is None:
+            return use_of(guests, resource)
+        return sum(self.planned.get(guest.id, guest.usage.cpu_millicores or 0) for guest in guests)
 
     @cached_property
     def has_soft_rules(self) -> bool:

@@ -21,7 +21,8 @@ from scheduler.check.goals import (
     steepest_watts,
     watts_of,
 )
-from scheduler.check.load import guests_on, most_of, use_of
+from scheduler.check.load import guests_on, most_of
+from scheduler.check.losses import crowding, unheld_losses
 
 UNITS = {"repair": 1e-6, "drain": 1.0, "balance": 1e-12, "consolidate": 1e-3, "moved_mib": 1.0, "moves": 1.0}
 """One unit of each tier: what a gap is divided by at least."""
@@ -80,9 +81,11 @@ Truth = Mapping[str, tuple[float, float, float]]
 
 
 def _repair(case: Case) -> Truth:
-    before, after = (repair_value(case.snapshot, one, case.limits) for one in (case.start, case.final))
+    before, after = (
+        repair_value(case.snapshot, one, case.limits) + float(crowding(case, one)) for one in (case.start, case.final)
+    )
     # Each overload is rounded up to a millionth.
-    return {"repair": (before, after, 7e-6 * len(case.snapshot.hosts))}
+    return {"repair": (before, after, 8e-6 * len(case.snapshot.hosts))}
 
 
 def _moves(case: Case) -> Truth:
@@ -150,11 +153,11 @@ def _room_to_spare(case: Case) -> Iterator[str]:
         for one in case.usable:
             most = most_of(snapshot.host_by_id[one], resource, case.limits) or 0
             offers[one] = floor(most * (1 - Fraction(str(settings.headroom_ratio))))
-            used = use_of(on[one], resource)
+            used = case.planned_of(on[one], resource)
             if one in receiving and used > offers[one]:
                 yield f"host {one} ends with {used} of {resource} used, {offers[one]} is all that head-room leaves"
         reserve = sum(sorted(offers.values(), reverse=True)[: max(0, settings.reserve_hosts)])
-        needed = reserve + use_of((guest for guest in snapshot.guests if guest.host in offers), resource)
+        needed = reserve + case.planned_of((guest for guest in snapshot.guests if guest.host in offers), resource)
         offered = sum(offer for one, offer in offers.items() if one not in asleep)
         if asleep and offered < needed:
             yield f"the hosts that stay on offer {offered} of {resource}, with the reserve {needed} is needed"
@@ -189,4 +192,10 @@ def _same(said: float, true: float) -> bool:
 
 
 VALUES: tuple[Callable[[Case], Truth], ...] = (_repair, _moves, _balance, _drain, _consolidate)
-CLAIMS: tuple[Callable[[Case], Iterator[str]], ...] = (_tiers, _values, _room_to_spare, _shown_figures)
+CLAIMS: tuple[Callable[[Case], Iterator[str]], ...] = (
+    _tiers,
+    _values,
+    _room_to_spare,
+    unheld_losses,
+    _shown_figures,
+)

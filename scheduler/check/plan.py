@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 
 from cluster.config.settings import ConsolidateSettings
@@ -27,11 +27,12 @@ def check_plan(
     drained: Collection[str] | None = None,
     consolidate: ConsolidateSettings | None = None,
     frozen: Collection[str] = (),
+    planned: Mapping[str, int] | None = None,
 ) -> list[str]:
     """Return what is wrong with a plan for the snapshot it was made from, a sentence each; empty: accepted.
 
     The rest is what was asked for and a plan does not say itself. Without `drained` or `consolidate` the values of
-    those goals are not looked at.
+    those goals are not looked at. `planned`: the CPU by guest that a consolidation was planned with.
     """
     if plan.snapshot != snapshot.id:
         return [f"the plan was made from snapshot {plan.snapshot}, not {snapshot.id}"]
@@ -39,7 +40,11 @@ def check_plan(
     if structure:
         return structure
     case = replace(
-        _case(plan, snapshot, limits, max_moves), drained=drained, consolidate=consolidate, frozen=frozenset(frozen)
+        _case(plan, snapshot, limits, max_moves),
+        drained=drained,
+        consolidate=consolidate,
+        frozen=frozenset(frozen),
+        planned=planned,
     )
     return [finding for check in (*_SAFETY, *CLAIMS) for finding in check(case)]
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from cluster.guest import Guest
 from cluster.limits import DEMANDS, Resource, limit, room
-from cluster.problem import DrainGoal, Problem, RepairGoal
-from scheduler.solver.forms import ArrayForm, Bools, Cells, Index, Masked, MoveCap, lower
+from cluster.problem import ConsolidateGoal, DrainGoal, Problem, RepairGoal
+from scheduler.solver.forms import ArrayForm, Bools, Cells, Index, Ints, Masked, MoveCap, lower
 from scheduler.solver.instance import UNLIMITED, Instance, make_instance
-from scheduler.solver.lower_goal import lower_goal
+from scheduler.solver.lower_goal import cpu_column, lower_goal
 from scheduler.solver.terms import PPM
 
 RESOURCES = tuple(Resource)
@@ -55,6 +56,16 @@ def lower_problem(problem: Problem) -> Case:
     limits = np.array(
         [[_known(limit(host, one, problem.limits)) for one in RESOURCES] for host in hosts], dtype=np.int64
     ).reshape(shape)
+    scale = np.full(len(RESOURCES), PPM, dtype=np.int64)
+    scale[VCPUS] *= 1000
+    overload_room = rooms.copy()
+    overload_room[:, VCPUS] = rooms[:, CPU]
+    if isinstance(problem.goal, ConsolidateGoal) and problem.goal.planned_millicores is not None:
+        # Planned use is a resource of its own: what runs now keeps to the limits, what is planned to head-room.
+        demands = np.column_stack([demands, planned_demand(problem.goal.planned_millicores, guests)])
+        relief = limits[:, CPU] * round(problem.goal.relief_ratio * PPM) // PPM
+        rooms, limits = np.column_stack([rooms, rooms[:, CPU]]), np.column_stack([limits, relief])
+        scale, overload_room = np.append(scale, PPM), np.column_stack([overload_room, rooms[:, CPU]])
     home = np.array([host_index[guest.host] for guest in guests], dtype=np.intp)
     use = np.zeros_like(rooms)
     np.add.at(use, home, demands)
@@ -75,11 +86,8 @@ def lower_problem(problem: Problem) -> Case:
     goal = lower_goal(problem, host_index, forms, home, demands, rooms, limits, use, mib)
     headroom = np.maximum(limits, use)
     if goal.sleep is not None:
-        headroom[:, [CPU, MEMORY]] = np.minimum(headroom[:, [CPU, MEMORY]], goal.sleep.offer)
-    scale = np.full(len(RESOURCES), PPM, dtype=np.int64)
-    scale[VCPUS] *= 1000
-    overload_room = rooms.copy()
-    overload_room[:, VCPUS] = rooms[:, CPU]
+        kept = [cpu_column(limits), MEMORY]
+        headroom[:, kept] = np.minimum(headroom[:, kept], goal.sleep.offer[:, :2])
     instance = make_instance(
         demand=demands,
         capacity=rooms,
@@ -100,6 +108,12 @@ def lower_problem(problem: Problem) -> Case:
         max_moves=problem.max_moves,
     )
     return Case(problem, instance, tuple(host_index), tuple(guest_index), host_index, guest_index)
+
+
+def planned_demand(planned: Mapping[str, int], guests: Sequence[Guest]) -> Ints:
+    """Return what each guest is planned to use of CPU, millicores int64[guests]; its use where nothing is planned."""
+    figures = (planned.get(guest.id, guest.usage.cpu_millicores or 0) for guest in guests)
+    return np.fromiter(figures, np.int64, len(guests))
 
 
 def _known(figure: int | None) -> int:

@@ -119,9 +119,7 @@ def _consolidate(
         asleep[i] = round(host.power.sleep_watts * MILLI) + round(power.milliwatts[0] * over)
     counted = _mask(host_index, goal.hosts)
     takes = _mask(host_index, problem.targets)
-    offer = (limit[:, [CPU, MEMORY]] * round((1 - goal.headroom_ratio) * PPM)) // PPM
-    reserve_from = np.sort(offer[takes], axis=0)[::-1][: max(0, goal.reserve_hosts)]
-    need = reserve_from.sum(axis=0) + use[takes][:, [CPU, MEMORY]].sum(axis=0)
+    offer, need = _kept_awake(problem, goal, takes, limit, use)
     asleep_now = sum(
         round(host.power.sleep_watts * MILLI)
         for host in problem.snapshot.hosts
@@ -143,12 +141,48 @@ def _consolidate(
             may=may,
             asleep_cost=asleep,
             idle_cost=idle,
-            offer=np.where(takes[:, None], offer, 0),
+            offer=offer,
             need=need,
             constant=asleep_now,
         ),
         hosts=hosts,
     )
+
+
+def cpu_column(limit: Ints) -> int:
+    """Return the column that head-room of CPU is kept in: that of planned use, which comes last, or use."""
+    return len(Resource) if limit.shape[1] > len(Resource) else CPU
+
+
+def _kept_awake(problem: Problem, goal: ConsolidateGoal, takes: Bools, limit: Ints, use: Ints) -> tuple[Ints, Ints]:
+    """Return what each host offers, int64[hosts, k], and what those that stay on must offer together, int64[k].
+
+    CPU and memory with head-room, for all guests and the reserve; then their whole limits, for all guests and for what
+    may be lost; then the host itself, for the number that stays on.
+    """
+    held = use[takes][:, [cpu_column(limit), MEMORY]].sum(axis=0)
+    # The column of planned use is limited by what calls for relief; hosts offer what CPU's own limit leaves.
+    whole = limit[:, [CPU, MEMORY]]
+    spare = whole * round((1 - goal.headroom_ratio) * PPM) // PPM
+    reserve = np.sort(spare[takes], axis=0)[::-1][: max(0, goal.reserve_hosts)].sum(axis=0)
+    offers, needs = [spare], [held + reserve]
+    lost = _most_lost(problem, goal, takes, whole)
+    if lost.any():
+        offers, needs = [*offers, whole], [*needs, held + lost]
+    if goal.awake_at_least:
+        offers = [*offers, np.ones((len(takes), 1), dtype=np.int64)]
+        needs = [*needs, np.array([goal.awake_at_least], dtype=np.int64)]
+    return np.where(takes[:, None], np.concatenate(offers, axis=1), 0), np.concatenate(needs)
+
+
+def _most_lost(problem: Problem, goal: ConsolidateGoal, takes: Bools, whole: Ints) -> Ints:
+    """Return the most of each column that goes with the hosts that may be lost together, int64[columns]."""
+    if not goal.lost_domain:
+        return np.asarray(np.sort(whole[takes], axis=0)[::-1][: goal.host_losses].sum(axis=0), dtype=np.int64)
+    cells = problem.snapshot.cells(goal.lost_domain)
+    names = [cells[host] for host in sorted(cells)]
+    sums = [whole[takes & np.array([one == name for one in names])].sum(axis=0) for name in sorted(set(names))]
+    return np.asarray(np.max(sums, axis=0, initial=0), dtype=np.int64)
 
 
 def _shares(whole: int, mib: Ints, per: int) -> Ints:

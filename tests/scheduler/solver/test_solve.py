@@ -151,13 +151,16 @@ def test_drain_takes_nothing_onto_the_drained_host() -> None:
     assert hosts_of(proposal.placement, *proposal.placement) == {"b", "c"}
 
 
+NOTHING_KEPT = ConsolidateSettings(host_losses=0, reserve_hosts=0, headroom_ratio=0.2)
+
+
 def test_consolidate_empties_hosts_and_puts_them_to_sleep() -> None:
     """Light guests gather on one host, the second stays on as the reserve, the third sleeps."""
     light = cluster([host("a"), host("b"), host("c")], [guest("g0", "a"), guest("g1", "b"), guest("g2", "c")])
     proposal = answer("consolidate", light)
     assert len(proposal.asleep) == 1
     assert proposal.asleep[0] not in proposal.placement.values()
-    none = answer("consolidate", light, consolidate=ConsolidateSettings(reserve_hosts=0))
+    none = answer("consolidate", light, consolidate=ConsolidateSettings(host_losses=0, reserve_hosts=0))
     assert len(none.asleep) == 2
 
 
@@ -167,9 +170,9 @@ def test_consolidate_keeps_headroom_where_guests_are_added() -> None:
         [host("a", gib=30), host("b", gib=30), host("c", gib=30)],
         [guest(f"g{i}", h, gib=10) for i, h in enumerate("abc")],
     )
-    proposal = answer("consolidate", third, consolidate=ConsolidateSettings(reserve_hosts=0, headroom_ratio=0.2))
+    proposal = answer("consolidate", third, consolidate=NOTHING_KEPT)
     assert len(proposal.asleep) == 1
-    snug = answer("consolidate", third, consolidate=ConsolidateSettings(reserve_hosts=0, headroom_ratio=0.0))
+    snug = answer("consolidate", third, consolidate=replace(NOTHING_KEPT, headroom_ratio=0.0))
     assert len(snug.asleep) == 2
 
 

@@ -46,7 +46,7 @@ def emptied(instance: Instance, work_limit: float = 0.5) -> Search:
 
 def case_of(snapshot: Snapshot, reserve_hosts: int = 0, headroom_ratio: float = 0.0) -> Case:
     """The array form of consolidating a cluster whose hosts may be filled to the brim."""
-    settings = ConsolidateSettings(headroom_ratio=headroom_ratio, reserve_hosts=reserve_hosts)
+    settings = ConsolidateSettings(headroom_ratio=headroom_ratio, reserve_hosts=reserve_hosts, host_losses=0)
     return lower_problem(
         make_problem("consolidate", snapshot, limits=Limits(cpu=1.0, memory=1.0), consolidate=settings)
     )

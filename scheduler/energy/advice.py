@@ -1,0 +1,196 @@
+"""What the energy policy advises at one moment: hosts to wake, how many may sleep, and what guests are planned to use.
+
+Pure: the same snapshot, outlook, flags and settings give the same advice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from cluster.config.consolidate import ConsolidateSettings
+from cluster.config.settings import Settings
+from cluster.limits import Resource, limit
+from cluster.prices import prices_of
+from cluster.snapshot import Snapshot
+from cluster.wake_proof import failed_wakes
+from policies.request import PowerTerms
+from policies.rules.registry import lower
+from scheduler.energy.commitment import Commitment, Demand, Keeps, commit, needed
+from scheduler.energy.losses import Losses
+from scheduler.energy.night import Night
+from scheduler.energy.outlook import Outlook
+from scheduler.energy.units import Unit, units_of
+
+JOULES_PER_KWH = 3_600_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """`is_night`: hosts may sleep now, as far as they are not needed. `wake`: hosts to wake, each with a sentence.
+
+    `is_urgent`: what runs now waits for them. `terms` and `settings` are for a consolidation now. `why_rest`: no host
+    may sleep and none is too full: there is nothing to plan. `kwh` and `bound_kwh`: idle energy of all hosts over the
+    horizon as committed, and the least that any commitment could have. `reasons`: why hosts that are on may not sleep.
+    """
+
+    is_night: bool
+    wake: tuple[tuple[str, str], ...]
+    is_urgent: bool
+    terms: PowerTerms
+    settings: ConsolidateSettings
+    sleepers: int
+    why_rest: str | None
+    kwh: float
+    bound_kwh: float
+    reasons: Mapping[str, str]
+
+
+def advise(
+    snapshot: Snapshot,
+    flags: Mapping[str, str],
+    settings: Settings,
+    night: Night | None,
+    outlook: Outlook,
+    own_host: str,
+    now: datetime,
+) -> Advice:
+    """Return the advice for now; without a `night` all hosts that we put to sleep are to be woken."""
+    chosen = settings.consolidate if night is None else settings.consolidate.at_depth(night.depth)
+    chosen = replace(chosen, reserve_hosts=chosen.reserve_hosts + failed_wakes(flags, now))
+    units = units_of(snapshot, flags, chosen, settings.limits, own_host, now)
+    demand = _demand(snapshot, units, outlook, settings, now)
+    sleeping, waking = _keeps(chosen, 1 - chosen.headroom_ratio), _keeps(chosen, 1 - chosen.wake_headroom_ratio)
+    lead_s = chosen.spread_s + settings.scheduler.interval_s
+    if night is not None:
+        demand = _until_morning(demand, outlook, night, now)
+    plan = commit(units, demand, sleeping, waking, chosen.least_off_s, lead_s)
+    on = sum(unit.is_on for unit in units)
+    present = int(sum(guest.usage.cpu_millicores or 0 for guest in snapshot.guests))
+    now_demand = replace(demand, cpu_millicores=np.array([present]), price=demand.price[:1])
+    wake, is_urgent = _wakes(snapshot, settings, chosen, night, plan, now_demand, waking, on, lead_s, outlook)
+    sleepers = 0 if night is None or wake else int(plan.pays.sum())
+    idle_s = float(plan.asleep_for_s[plan.pays].min()) if sleepers else chosen.least_off_s
+    shares = dict(outlook.shares(outlook.steps_within(max(idle_s, chosen.least_off_s))))
+    terms = PowerTerms(
+        may_sleep=frozenset(unit.id for unit in units if sleepers and unit.is_on and unit.why_on is None),
+        awake_at_least=on - sleepers,
+        planned_millicores=shares,
+    )
+    if sleepers:
+        chosen = replace(chosen, horizon_s=max(1.0, idle_s))
+    crowded = _crowded(snapshot, settings, chosen, shares)
+    why_rest = None
+    if not sleepers and crowded is None:
+        why_rest = f"{on} hosts are awake, {on} needed by the {outlook.source}"
+    return Advice(
+        is_night=night is not None,
+        wake=wake,
+        is_urgent=is_urgent,
+        terms=terms,
+        settings=chosen,
+        sleepers=sleepers,
+        why_rest=why_rest,
+        kwh=plan.value / JOULES_PER_KWH,
+        bound_kwh=plan.bound / JOULES_PER_KWH,
+        reasons={unit.id: unit.why_on for unit in units if unit.why_on is not None},
+    )
+
+
+def _keeps(chosen: ConsolidateSettings, fill_ratio: float) -> Keeps:
+    return Keeps(fill_ratio, chosen.reserve_hosts, chosen.host_losses, bool(chosen.lost_domain))
+
+
+def _demand(snapshot: Snapshot, units: tuple[Unit, ...], outlook: Outlook, settings: Settings, now: datetime) -> Demand:
+    held = {unit.id for unit in units}
+    guests = [guest for guest in snapshot.guests if guest.host in held]
+    steps = max(1, min(outlook.steps, int(-(-settings.consolidate.horizon_s // outlook.step_s))))
+    share = 1.0
+    if len(guests) < len(snapshot.guests):
+        shares = outlook.shares(1)
+        whole = sum(shares.get(guest.id, 0) for guest in snapshot.guests)
+        share = sum(shares.get(guest.id, 0) for guest in guests) / whole if whole else 0.0
+    course = np.ceil(outlook.total_millicores[:steps] * share).astype(np.int64)
+    prices = prices_of(settings)
+    price = np.ones(steps)
+    if prices.is_known:
+        at = [now + timedelta(seconds=k * outlook.step_s) for k in range(steps)]
+        price = np.array([prices.per_kwh(one) for one in at])
+    return Demand(course, sum(guest.memory_demand_mib for guest in guests), price, float(outlook.step_s))
+
+
+def _until_morning(demand: Demand, outlook: Outlook, night: Night, now: datetime) -> Demand:
+    """Return the demand with all hosts needed from when all are to be awake."""
+    if night.awake_by is None:
+        return demand
+    first = int(max(0.0, (night.awake_by - now).total_seconds()) // outlook.step_s)
+    course = demand.cpu_millicores.copy()
+    course[first:] = np.iinfo(np.int64).max
+    return replace(demand, cpu_millicores=course)
+
+
+def _wakes(
+    snapshot: Snapshot,
+    settings: Settings,
+    chosen: ConsolidateSettings,
+    night: Night | None,
+    plan: Commitment,
+    present: Demand,
+    waking: Keeps,
+    on: int,
+    lead_s: float,
+    outlook: Outlook,
+) -> tuple[tuple[tuple[str, str], ...], bool]:
+    """Return the hosts to wake now, with reasons, and whether that is urgent."""
+    asleep = [unit for unit in plan.order if not unit.is_on]
+    if not asleep:
+        return (), False
+    if night is None:
+        return tuple((unit.id, "the night is over") for unit in asleep), False
+    now_needed = int(needed(plan.order, present, waking)[0])
+    surge = now_needed - on
+    if surge > 0:
+        fastest = sorted(asleep, key=lambda unit: (unit.is_doubtful, unit.wake_s, unit.id))[:surge]
+        return tuple(
+            (unit.id, "the load has passed the head-room of the hosts that are awake") for unit in fastest
+        ), True
+    woken: list[tuple[str, str]] = []
+    for place, unit in enumerate(plan.order):
+        if unit.is_on:
+            continue
+        within = outlook.steps_within(unit.wake_s + lead_s) + 1
+        ahead = plan.to_wake[:within] > place
+        if ahead.any():
+            at = outlook.start + timedelta(seconds=int(ahead.argmax()) * outlook.step_s)
+            woken.append((unit.id, f"needed by {at:%H:%M} UTC by the {outlook.source}"))
+    if woken:
+        return tuple(woken), False
+    forms = [form for rule in snapshot.rules if (form := lower(rule, snapshot)) is not None]
+    losses = Losses(snapshot, settings.limits, forms, None, chosen.host_losses, chosen.lost_domain)
+    awake = {unit.id for unit in plan.order if unit.is_on}
+    if (why := losses.why_not_held({}, awake)) is not None:
+        fastest = sorted(asleep, key=lambda unit: (unit.is_doubtful, unit.wake_s, unit.id))
+        return ((fastest[0].id, why),), True
+    return (), False
+
+
+def _crowded(
+    snapshot: Snapshot, settings: Settings, chosen: ConsolidateSettings, planned: Mapping[str, int]
+) -> str | None:
+    """Return a host that is over its limits, or planned to be beyond what calls for relief."""
+    for host in sorted(snapshot.hosts, key=lambda one: one.id):
+        if snapshot.why_unplannable(host) is not None:
+            continue
+        guests = snapshot.guests_by_host[host.id]
+        most = limit(host, Resource.CPU, settings.limits) or 0
+        use = sum(guest.usage.cpu_millicores or 0 for guest in guests)
+        ahead = sum(planned.get(guest.id, guest.usage.cpu_millicores or 0) for guest in guests)
+        if use > most or ahead > most * (1 - chosen.wake_headroom_ratio):
+            return host.id
+        room = limit(host, Resource.MEMORY, settings.limits)
+        if room is not None and sum(guest.memory_demand_mib for guest in guests) > room:
+            return host.id
+    return None

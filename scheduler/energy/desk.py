@@ -1,0 +1,59 @@
+"""Where the energy policy gets what it knows: forecasts from the store's history, made once per slot of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from cluster.config.settings import Settings, WindowKind
+from cluster.history import Metric, slot_of
+from cluster.snapshot import Snapshot
+from cluster.store.protocol import Store
+from scheduler.energy.night import CONSOLIDATE, night_of
+
+if TYPE_CHECKING:
+    from scheduler.energy.advice import Advice
+    from scheduler.energy.outlook import Outlook
+
+
+class EnergyDesk:
+    """Gives advice on the cluster as it is seen. `own_name`: this machine's, empty where hosts are pretended."""
+
+    def __init__(self, store: Store, own_name: str) -> None:
+        self._store = store
+        self._own_name = own_name
+        self._known: tuple[object, ...] = ()
+        self._outlook: Outlook | None = None
+
+    def advise(self, snapshot: Snapshot, settings: Settings, now: datetime) -> Advice | None:
+        """Return the advice for now; `None` where nobody wants hosts to sleep. `StoreUnavailableError`."""
+        if not is_wanted(settings):
+            return None
+        # Late: numpy takes a while to load, and most clusters want none of this.
+        from scheduler.energy.advice import advise
+
+        outlook = self._look_ahead(snapshot, settings, now)
+        own = settings.consolidate.scheduler_host or self._own_name
+        return advise(snapshot, self._store.flags(), settings, night_of(settings, now), outlook, own, now)
+
+    def _look_ahead(self, snapshot: Snapshot, settings: Settings, now: datetime) -> Outlook:
+        from scheduler.energy.outlook import outlook_of
+        from scheduler.forecast.forecast import Limits, forecast
+
+        chosen = settings.consolidate
+        hosts = sum(snapshot.why_no_target(host) is None for host in snapshot.hosts)
+        group = max(1, len(snapshot.guests) // max(1, hosts))
+        guests = tuple(sorted(guest.id for guest in snapshot.guests))
+        known = (slot_of(now), guests, chosen.horizon_s, chosen.quantile)
+        if self._outlook is None or known != self._known:
+            rings = {one: {Metric.CPU_MILLICORES: self._store.usage(one, Metric.CPU_MILLICORES)} for one in guests}
+            limits = {guest.id: Limits(guest.vcpus * 1000, guest.memory_mib) for guest in snapshot.guests}
+            self._outlook = outlook_of(forecast(rings, now, chosen.horizon_s, limits), chosen.quantile, group)
+            self._known = known
+        return self._outlook
+
+
+def is_wanted(settings: Settings) -> bool:
+    """Tell whether hosts are to be put to sleep at any time."""
+    nights = any(window.kind is WindowKind.NIGHT for window in settings.windows)
+    return nights or settings.scheduler.policy == CONSOLIDATE

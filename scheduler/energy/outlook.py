@@ -1,0 +1,81 @@
+"""What guests are planned to use over the coming hours: totals per step, and each guest's share. Pure.
+
+Made from the forecast, or of present use alone where there is none. Step k covers `step_s` seconds from `start` on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from cluster.history import SLOT_S
+from cluster.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from scheduler.forecast.forecast import Forecast
+
+Ints = npt.NDArray[np.int64]
+Shares = Callable[[int], Mapping[str, int]]
+"""Each guest's planning millicores over so many first steps."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Planned CPU use: `total_millicores` int64[steps], that of all guests as hosts must hold it, at the quantile.
+
+    `shares` gives each guest's part of a typical host's peak. `source` says in words what it is made of.
+    """
+
+    start: datetime
+    step_s: int
+    total_millicores: Ints
+    shares: Shares
+    source: str
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return len(self.total_millicores)
+
+    def steps_within(self, seconds: float) -> int:
+        """Return how many first steps lie within so many seconds, at least one."""
+        return int(min(max(1, -(-seconds // self.step_s)), self.steps))
+
+
+def present_outlook(snapshot: Snapshot, horizon_s: float) -> Outlook:
+    """Return the outlook of a load that stays as it is."""
+    use = {guest.id: guest.usage.cpu_millicores or 0 for guest in snapshot.guests}
+    steps = max(1, int(-(-horizon_s // SLOT_S)))
+    total = np.full(steps, sum(use.values()), dtype=np.int64)
+    return Outlook(snapshot.taken_at, SLOT_S, total, lambda _steps: use, "present use")
+
+
+def outlook_of(forecast: Forecast, quantile: float, group_size: int) -> Outlook:
+    """Return the outlook of a forecast, for hosts that hold about `group_size` guests each.
+
+    The quantile of all guests' sum tells the course over time; what hosts must hold is more, since each has its own
+    peak: by so much as the guests' shares over the first hour sum to more than the peak of the whole in it.
+    """
+    guests = forecast.guests
+    kept: dict[int, Mapping[str, int]] = {}
+
+    def shares(steps: int) -> Mapping[str, int]:
+        if steps not in kept:
+            figures = forecast.planning_millicores(quantile, group_size, steps)
+            kept[steps] = dict(zip(guests, figures.tolist(), strict=True))
+        return kept[steps]
+
+    course = forecast.sum_quantile(guests, quantile)
+    first = min(max(1, round(3600 / forecast.step_s)), forecast.steps)
+    peak = int(course[:first].max(initial=0))
+    parts = max(1.0, sum(shares(first).values()) / peak) if peak > 0 else 1.0
+    total = np.ceil(course * parts).astype(np.int64)
+    short = int(np.count_nonzero(forecast.is_short_history))
+    of = f"forecast at its {quantile:.0%} quantile"
+    source = f"{of}, {short} of {len(guests)} guests with little history" if short else of
+    return Outlook(forecast.start, forecast.step_s, total, shares, source)
