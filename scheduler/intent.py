@@ -12,6 +12,7 @@ from cluster.snapshot import Snapshot
 from cluster.wake_proof import with_proof
 from scheduler.energy.night import CONSOLIDATE
 from scheduler.gate import View
+from scheduler.wake_state import under_test
 
 BALANCE, WAKE = "balance", "wake"
 
@@ -83,15 +84,17 @@ def plannable_by_us(
 
     Hosts whose own mode is not `act`, or that hold a kill switch (`stopped`), take nothing and their guests stay.
     Without a way to control power no host counts as controllable, nor does one whose waking the `flags` leave in doubt
-    (`None`: whatever they say).
+    or that is under test (`None`: whatever they say).
     """
     modes = {host.id: host.mode for host in settings.hosts}
     closed = {host.id for host in snapshot.hosts if modes.get(host.id, Mode.ACT) is not Mode.ACT or host.id in stopped}
     if settings.scheduler.mode is not Mode.ACT:
         closed = set(stopped)
 
+    tested = under_test(flags or {})
+
     def seen(host: Host) -> Host:
-        if not can_sleep:
+        if not can_sleep or host.id in tested:
             host = replace(host, power=replace(host.power, controllable=False))
         if flags is not None:
             host = with_proof(host, flags, snapshot.taken_at, settings.power)

@@ -6,11 +6,9 @@ own, through the same gate, journal and last look as any other. What it proves i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from cluster import wake_proof
 from cluster.clock import Clock
@@ -26,9 +24,9 @@ from reports.units import count
 from scheduler.gate import View, why_no_action, why_no_plan
 from scheduler.power_plans import power_plan
 from scheduler.wake_notes import WAKING, WakeNotes
+from scheduler.wake_state import PREFIX, Phase, WakeTest, read_all, write
 from scheduler.windows import any_open
 
-PREFIX = "wake_test:"
 POLICY = "wake_test"
 MARK = "a wake test"
 """Who drains a host that is to be tested, as its drain flag says."""
@@ -38,58 +36,6 @@ KEPT = timedelta(hours=12)
 """For how long the outcome of a test is kept, and how long a night is when its tests are counted."""
 AGES_AT_RATIO = 0.8
 """A proof that has spent this share of its days is renewed at night."""
-
-
-class Phase(StrEnum):
-    """How far a test is."""
-
-    ASKED = "asked"
-    EMPTYING = "emptying"
-    SLEEPING = "sleeping"
-    ASLEEP = "asleep"
-    WAKING = "waking"
-    PASSED = "passed"
-    REFUSED = "refused"
-    FAILED = "failed"
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the test has ended."""
-        return self in (Phase.PASSED, Phase.REFUSED, Phase.FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class WakeTest:
-    """A test of one host: who asked when, how far it is and since when (times as text), its plan, and how it ended."""
-
-    host: str
-    by: str
-    at: str
-    phase: Phase = Phase.ASKED
-    since: str = ""
-    drain: bool = False
-    plan: str = ""
-    text: str = ""
-
-
-def read(flags: Mapping[str, str], host: str) -> WakeTest | None:
-    """Return a host's latest test, `None` without one."""
-    text = flags.get(PREFIX + host)
-    if text is None:
-        return None
-    known = json.loads(text)
-    return WakeTest(**{**known, "phase": Phase(known["phase"])})
-
-
-def write(test: WakeTest) -> str:
-    """Return a test as its flag's text."""
-    return json.dumps(asdict(test))
-
-
-def read_all(flags: Mapping[str, str]) -> list[WakeTest]:
-    """Return the latest test of every host, oldest first."""
-    tests = (read(flags, flag.removeprefix(PREFIX)) for flag in flags if flag.startswith(PREFIX))
-    return sorted((test for test in tests if test is not None), key=lambda test: (test.at, test.host))
 
 
 class WakeTests:

@@ -13,8 +13,8 @@ from cluster.config.settings import Settings, WindowKind, WindowSettings
 from cluster.host import PowerState
 from cluster.plan import PlanState
 from cluster.wake_proof import WakeProof
-from scheduler import wake_tests
-from scheduler.wake_tests import Phase, WakeTest
+from scheduler import wake_state, wake_tests
+from scheduler.wake_state import Phase, WakeTest
 from simulator.faults import Fault, FaultKind
 from tests.scheduler.stage import QUICK, Stage
 
@@ -25,14 +25,14 @@ AT_NIGHT = replace(NEEDS_PROOF, windows=(WindowSettings(WindowKind.NIGHT),))
 def ask(stage: Stage, host: str, *, drain: bool = False) -> None:
     """Ask for a test as the verb does."""
     test = WakeTest(host, "ann", stage.clock.now().isoformat(), drain=drain)
-    stage.store.set_flag(wake_tests.PREFIX + host, wake_tests.write(test))
+    stage.store.set_flag(wake_state.PREFIX + host, wake_state.write(test))
 
 
 def outcome(stage: Stage, host: str, most_s: float = 2400) -> WakeTest:
     """Let the loop work until the host's test is over."""
     for _ in range(int(most_s / 10)):
         stage.run(10)
-        test = wake_tests.read(stage.store.flags(), host)
+        test = wake_state.read(stage.store.flags(), host)
         if test is not None and test.phase.is_over:
             return test
     raise AssertionError(stage.said)
@@ -120,7 +120,7 @@ def test_at_night_hosts_are_tested_one_a_night_and_only_the_proven_sleep() -> No
     """The emptiest goes first, drained for it; a host without a proof stays on all night."""
     stage = Stage(AT_NIGHT, guests=3)
     stage.run(1800)
-    tested = [test.host for test in wake_tests.read_all(stage.store.flags())]
+    tested = [test.host for test in wake_state.read_all(stage.store.flags())]
     assert len(tested) == 1
     assert proof_of(stage, tested[0]).proven_at is not None
     asleep = [host for host in "abc" if f"power:{host}" in stage.store.flags()]
@@ -133,7 +133,7 @@ def test_no_test_is_scheduled_by_day_or_where_none_is_wanted() -> None:
     for settings in (NEEDS_PROOF, replace(AT_NIGHT, power=PowerSettings(wake_tests_per_night=0))):
         stage = Stage(settings, guests=0)
         stage.run(3600)
-        assert wake_tests.read_all(stage.store.flags()) == []
+        assert wake_state.read_all(stage.store.flags()) == []
 
 
 def test_another_leader_goes_on_with_a_test() -> None:
@@ -152,6 +152,6 @@ def test_old_outcomes_are_forgotten() -> None:
     stage = Stage(NEEDS_PROOF, guests=0)
     at = stage.clock.now() - wake_tests.KEPT - timedelta(seconds=1)
     old = WakeTest("b", "ann", at.isoformat(), Phase.PASSED)
-    stage.store.set_flag(wake_tests.PREFIX + "b", wake_tests.write(old))
+    stage.store.set_flag(wake_state.PREFIX + "b", wake_state.write(old))
     stage.run(60)
-    assert wake_tests.read_all(stage.store.flags()) == []
+    assert wake_state.read_all(stage.store.flags()) == []

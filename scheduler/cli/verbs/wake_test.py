@@ -9,12 +9,13 @@ from typing import Any
 from cluster import wake_proof
 from cluster.errors import RefusedError, UnreachableError
 from cluster.store.protocol import Store
-from scheduler import wake_tests
+from scheduler import wake_state
 from scheduler.cli import emptying
 from scheduler.cli.context import Context
 from scheduler.cli.here import Here, lead_here
 from scheduler.cli.live import POLL_S, check_host, daemon_status, open_store_now, who
-from scheduler.wake_tests import MARK, Phase, WakeTest
+from scheduler.wake_state import Phase, WakeTest
+from scheduler.wake_tests import MARK
 
 DESCRIPTION = (
     "Put an empty host to sleep, see that it sleeps, wake it, and wait until it reports again: only a host that has "
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
     host = args.host
     with open_store_now(context) as store:
         check_host(context, store, host)
-        test = wake_tests.read(store.flags(), host)
+        test = wake_state.read(store.flags(), host)
         if test is not None and not test.phase.is_over:
             raise RefusedError(f"host {host} is being tested already, asked for by {test.by}: trimtab status")
         if store.status() is not None:
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 def _ask(context: Context, store: Store, host: str, *, drain: bool) -> None:
     test = WakeTest(host, who(), context.clock.now().isoformat(), drain=drain)
-    store.set_flag(wake_tests.PREFIX + host, wake_tests.write(test))
+    store.set_flag(wake_state.PREFIX + host, wake_state.write(test))
 
 
 def _watch(context: Context, store: Store, host: str) -> WakeTest:
@@ -91,7 +92,7 @@ def _see_through(here: Here, context: Context, host: str) -> WakeTest:
 
 
 def _latest(flags: Mapping[str, str], host: str) -> WakeTest:
-    test = wake_tests.read(flags, host)
+    test = wake_state.read(flags, host)
     if test is None:
         raise RefusedError(f"the test of host {host} was forgotten: somebody cleared its flag")
     return test

@@ -9,8 +9,8 @@ import pytest
 
 from cluster import wake_proof
 from cluster.store.memory import MemoryStore
-from scheduler import wake_tests
-from scheduler.wake_tests import Phase
+from scheduler import wake_state
+from scheduler.wake_state import Phase
 from simulator.fleet import SimFleet
 from simulator.world import World
 from tests.scheduler.cli.bench import leading
@@ -58,9 +58,9 @@ def test_a_daemon_is_asked_and_watched(simulated: Call, store: MemoryStore, worl
     with leading(store, world):
         ended = simulated("wake-test", "b")
     assert (ended.status, "is not controlled" in ended.out) == (1, True), ended
-    test = wake_tests.read(store.flags(), "b")
+    test = wake_state.read(store.flags(), "b")
     assert test is not None and test.phase is Phase.REFUSED
-    store.set_flag(wake_tests.PREFIX + "b", wake_tests.write(wake_tests.WakeTest("b", "ann", test.at)))
+    store.set_flag(wake_state.PREFIX + "b", wake_state.write(wake_state.WakeTest("b", "ann", test.at)))
     ended = simulated("wake-test", "b")
     assert (ended.status, "asked for by ann" in ended.err) == (1, True), ended
 
