@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from cluster import wake_proof
+from cluster.config.consolidate import ConsolidateSettings
 from cluster.config.power import PowerSettings
 from cluster.config.settings import Settings, WindowKind, WindowSettings
 from cluster.host import PowerState
@@ -118,8 +119,9 @@ def test_a_host_that_does_not_wake_is_blocked_with_an_alarm_until_it_does() -> N
 
 def test_at_night_hosts_are_tested_one_a_night_and_only_the_proven_sleep() -> None:
     """The emptiest goes first, drained for it; a host without a proof stays on all night."""
-    stage = Stage(AT_NIGHT, guests=3)
-    stage.run(1800)
+    lone = ConsolidateSettings(reserve_hosts=0, host_losses=0, least_on_s=0.0, least_off_s=600.0)
+    stage = Stage(replace(AT_NIGHT, consolidate=lone), guests=3)
+    stage.run(3600)
     tested = [test.host for test in wake_state.read_all(stage.store.flags())]
     assert len(tested) == 1
     assert proof_of(stage, tested[0]).proven_at is not None
