@@ -8,9 +8,10 @@ woken by hand. Asked for and observed have different writers and are never mixed
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from cluster.errors import InputError
 from cluster.formats.report_file import report_from_json_text, report_to_json_text
@@ -66,31 +67,44 @@ def facts_text(report: Report) -> str:
 def with_kept(reports: Iterable[Report], flags: Mapping[str, str]) -> tuple[Report, ...]:
     """Return the reports, and the kept one of each host that sleeps by our doing and whose own has expired."""
     known = tuple(reports)
+    flagged = sorted(flag for flag in flags if flag.startswith(FACTS))
+    if not flagged:
+        return known
     reporting = {report.host for report in known}
     kept = []
-    for flag, text in sorted(flags.items()):
+    for flag in flagged:
         host = flag.removeprefix(FACTS)
-        if flag.startswith(FACTS) and host not in reporting and ASKED + host in flags:
-            try:
-                kept.append(report_from_json_text(text, flag))
-            except InputError:
-                continue  # another version's: the host comes back with its first report
+        if host not in reporting and ASKED + host in flags and (report := _facts(flags[flag])) is not None:
+            kept.append(report)
     return (*known, *kept)
 
 
+@lru_cache(maxsize=8192)
+def _facts(text: str) -> Report | None:
+    """Read a kept report, once: it stays the same for as long as its host sleeps."""
+    try:
+        return report_from_json_text(text, "a kept report")
+    except InputError:
+        return None  # another version's: the host comes back with its first report
+
+
 def effective_state(
-    host: str, reported: PowerState, is_fresh: bool, flags: Mapping[str, str], active: PlanRecord | None = None
+    host: str,
+    reported: PowerState,
+    is_fresh: bool,
+    flags: Mapping[str, str],
+    steps: Sequence[tuple[Sleep | Wake, StepState]] = (),
 ) -> PowerState:
     """Return the state that plans go by: never `on` unless that is safe.
 
-    `reported` is what its report says, `is_fresh` whether that is recent. A host that we asked to sleep is `asleep` as
+    `reported` is what its report says, `is_fresh` whether that is recent, `steps` its own of the active plan. A host that we asked to sleep is `asleep` as
     long as its driver says so or says nothing; seen on it is `unknown` (going down, come up by itself, or its driver
     lies), and `waking` while a step wakes it. One that we did not ask is as it reports, and as seen when it is silent.
     """
     asleep = asked_state(flags, host) is PowerState.ASLEEP
     seen = observed(flags, host)
     # The flag is written after a step's end; what waits for the step begins before that.
-    for step, state in _power_steps(host, active):
+    for step, state in steps:
         if state is StepState.RUNNING and isinstance(step, Wake):
             return PowerState.WAKING
         if state is StepState.RUNNING and (seen is None or seen.state not in DOWN):
@@ -106,8 +120,10 @@ def effective_state(
     return seen.state
 
 
-def _power_steps(host: str, active: PlanRecord | None) -> list[tuple[Sleep | Wake, StepState]]:
-    if active is None:
-        return []
-    steps = (step for step in active.plan.steps if isinstance(step, Sleep | Wake))
-    return [(step, active.step_state(step.id)) for step in steps if step.host == host]
+def power_steps(active: PlanRecord | None) -> dict[str, list[tuple[Sleep | Wake, StepState]]]:
+    """Return the active plan's power steps with their states, by host, in the plan's order."""
+    found: dict[str, list[tuple[Sleep | Wake, StepState]]] = {}
+    for step in active.plan.steps if active is not None else ():
+        if active is not None and isinstance(step, Sleep | Wake):
+            found.setdefault(step.host, []).append((step, active.step_state(step.id)))
+    return found

@@ -28,6 +28,14 @@ FIRST_PAUSE_S = 1.0
 _log = logging.getLogger("trimtab.agent")
 
 
+Errand = Callable[[Store], None]
+"""Something else that an agent does for its host each round, before it reports. `StoreUnavailableError`."""
+
+
+def no_errand(_store: Store) -> None:
+    """Do nothing else."""
+
+
 class Link:
     """Something that may be lost and come back, tried with pauses that double."""
 
@@ -70,7 +78,9 @@ class Agent:
         store_factory: Callable[[], Store],
         clock: Clock,
         say: Callable[[str], None] = _log.warning,
+        errand: Errand = no_errand,
     ) -> None:
+        self._errand = errand
         self._collect = settings.collect
         self._reporter = reporter
         self._store_factory = store_factory
@@ -112,6 +122,8 @@ class Agent:
         try:
             if self._store is None:
                 self._store = self._store_factory()
+            # First: who waits for the host to report may act on it at once.
+            self._errand(self._store)
             accepted = self._reporter.publish(report, self._store, self._collect.report_ttl_s)
         except StoreUnavailableError as error:
             self._drop_store()
@@ -143,13 +155,14 @@ def run_agent(
     clock: Clock,
     stop: threading.Event,
     say: Callable[[str], None] = _log.warning,
+    errand: Errand = no_errand,
 ) -> None:
     """Run until `stop` is set. The collector and the store that the factory opens are closed at the end.
 
     Raises `InputError` where the store's settings are wrong; a host or a store that does not answer is waited for.
     """
     reporter = Reporter(collector, clock, boot_id(), settings.collect.smoothing_s)
-    agent = Agent(settings, reporter, store_factory, clock, say)
+    agent = Agent(settings, reporter, store_factory, clock, say, errand)
     say(f"host {host_id}: reporting every {settings.collect.interval_s:g} s")
     try:
         while not stop.is_set():

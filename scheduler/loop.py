@@ -40,6 +40,7 @@ from scheduler.lines import line_of
 from scheduler.manual_moves import ManualMoves
 from scheduler.parts import Parts
 from scheduler.power_notes import note_power
+from scheduler.power_reach import within_reach
 from scheduler.resting import why_out_of_window
 from scheduler.see import KeptHosts, Sight, build_snapshot
 from scheduler.status import status_of
@@ -130,6 +131,7 @@ class Loop:
             Job("wake_tests", chosen.collect.interval_s, self.test_wakes),
             Job("urgent", chosen.collect.interval_s, self.urgent),
             Job("watts", self.watts.every_s, self.watts.run),
+            Job("power", chosen.power.look_s, self.look_at_power),
             Job("publish", max(1.0, min(5.0, chosen.scheduler.interval_s / 2)), self.publish),
         )
 
@@ -186,6 +188,12 @@ class Loop:
         if self._lease() is not None and is_urgent(self.view(self.parts.store.active_plan())):
             self.cycle()
 
+    def look_at_power(self) -> None:
+        """Look at hosts that sleep or are silent, where their power can be seen. Only the leader does."""
+        if self.parts.power_eyes is not None and self._lease() is not None:
+            for line in self.parts.power_eyes.look():
+                self._listener(line)
+
     def publish(self) -> None:
         """Tell `trimtab status` how things are. Only the leader does."""
         if self._lease() is not None:
@@ -233,7 +241,8 @@ class Loop:
     def status(self) -> dict[str, object]:
         """Return the state of things, ready for JSON."""
         sight = self.see(self.parts.store.active_plan())
-        return status_of(sight, self.parts.store, self.settings, self.sentence, self._clock.now(), self.runner.waits)
+        now, shown = self._clock.now(), self.watts.shown
+        return status_of(sight, self.parts.store, self.settings, self.sentence, now, self.runner.waits, shown)
 
     # -- seeing ----------------------------------------------------------------------------------------------------
     def see(self, active: PlanRecord | None, *, named: bool = True) -> Sight:
@@ -257,7 +266,9 @@ class Loop:
         power = self.parts.power is not None
         bare = self._bare_view()
         flags = bare.flags if with_proofs else None
-        seen = plannable_by_us(sight.snapshot, self.settings, sight.stopped, power, flags)
+        seen = plannable_by_us(
+                within_reach(sight.snapshot, self.parts.power), self.settings, sight.stopped, power, flags
+            )
         return replace(
             bare,
             snapshot=seen,

@@ -35,6 +35,13 @@ class Meters(Protocol):
         """Ask all; return the watts read within so many seconds, by host."""
 
 
+class PowerEyes(Protocol):
+    """Looks at the power of hosts that sleep or are silent."""
+
+    def look(self) -> tuple[str, ...]:
+        """Look, without waiting for anybody; return what is worth telling."""
+
+
 @dataclass(frozen=True)
 class Parts:
     """`fleet` is `None` where agents report, `power` where power cannot be controlled, `world` where hosts are real.
@@ -49,6 +56,7 @@ class Parts:
     world: World | None = None
     also_close: tuple[Closeable, ...] = ()
     meters: Meters | None = None
+    power_eyes: PowerEyes | None = None
 
     def close(self) -> None:
         """Let go of everything, the store last."""

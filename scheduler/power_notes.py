@@ -7,6 +7,7 @@ from datetime import datetime
 from cluster import power_log
 from cluster.host import PowerState
 from cluster.plan import Sleep, StepState, Wake
+from cluster.power_sight import FACTS, facts_text
 from cluster.store.protocol import Store
 from executors.events import Event, EventKind
 
@@ -16,6 +17,8 @@ def note_power(event: Event, store: Store, now: datetime) -> None:
     if event.kind is not EventKind.ENDED or event.state != StepState.DONE or not isinstance(event.step, Sleep | Wake):
         return
     host, slept = event.step.host, isinstance(event.step, Sleep)
+    if slept and (report := next((one for one in store.reports() if one.host == host), None)) is not None:
+        store.set_flag(FACTS + host, facts_text(report))  # its report expires while it sleeps
     store.set_flag(f"power:{host}", PowerState.ASLEEP.value if slept else None)
     log = power_log.flag_of(host)
     state = PowerState.ASLEEP if slept else PowerState.ON

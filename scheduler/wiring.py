@@ -65,6 +65,7 @@ def _agents(settings: Settings, clock: Clock, store: Store) -> Parts:
     from cluster.connections.libvirt_connection import LibvirtConnection
     from collectors.bmc_meters import open_meters
     from executors.registry import Means, migration_executor
+    from scheduler.power_wiring import open_power
 
     if not settings.hosts:
         raise InputError("configuration: no [[hosts]] entry; give each host's id and libvirt uri")
@@ -75,7 +76,11 @@ def _agents(settings: Settings, clock: Clock, store: Store) -> Parts:
     means = Means(clock, settings.migration, connections, addresses, partial(_tls_of, settings, store))
     hands = migration_executor("libvirt", means)
     meters = open_meters(settings, clock)
-    return Parts(store, None, hands, None, also_close=tuple(connections.values()), meters=meters)
+    parts = Parts(store, None, hands, None, also_close=tuple(connections.values()), meters=meters)
+    if (power := open_power(settings, clock, store)) is None:
+        return parts
+    also_close = (*parts.also_close, power.executor, *power.connections)
+    return replace(parts, power=power.executor, power_eyes=power.observer, also_close=also_close)
 
 
 def _tls_of(settings: Settings, store: Store, host: str) -> bool | None:

@@ -7,15 +7,18 @@ import signal
 import socket
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cluster.config.lists import LIBVIRT_URI
 from cluster.config.settings import HostSettings, Settings
+from cluster.connections.libvirt_connection import LibvirtConnection
 from cluster.errors import InputError, StoreUnavailableError
 from cluster.store.open import open_store
 from cluster.store.protocol import Store
 from collectors.agent import run_agent
-from collectors.registry import make_collector
+from collectors.registry import DEFAULT_URI, make_collector
+from executors.power.door import Door
 from scheduler.cli.context import Context
 
 DESCRIPTION = (
@@ -43,15 +46,25 @@ def run(args: argparse.Namespace, context: Context) -> int:
     if args.uri is not None:
         host = replace(host, uri=args.uri)
     collector = make_collector(settings, host, context.clock)
+    door = _door(host, settings, context)
     stop = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {one: signal.signal(one, lambda *_: stop.set()) for one in signals}
     try:
-        run_agent(settings, host.id, collector, lambda: _store(settings, context), context.clock, stop, context.note)
+        store = partial(_store, settings, context)
+        run_agent(settings, host.id, collector, store, context.clock, stop, context.note, door.look)
     finally:
+        door.close()
         for one, handler in before.items():
             signal.signal(one, handler)
     return 0
+
+
+def _door(host: HostSettings, settings: Settings, context: Context) -> Door:
+    """Return what keeps guests from being started while this host goes to sleep, over a connection of its own."""
+    deadline_s = settings.power.deadline_s
+    connection = LibvirtConnection(host.uri or DEFAULT_URI, deadline_s, context.clock, name=host.id)
+    return Door(host.id, connection, context.clock)
 
 
 def _uri(text: str) -> str:

@@ -1,0 +1,69 @@
+"""Power of real hosts as the loop is given it: each host's driver, the executor over them, the observer beside it."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+from cluster.clock import Clock
+from cluster.config.settings import CollectSource, HostSettings, Settings
+from cluster.connections.libvirt_connection import LibvirtConnection, is_remote
+from cluster.store.protocol import Store
+from collectors.system import is_this_machine
+from executors.power.executor import HostPowerExecutor
+from executors.power.observer import PowerObserver
+from executors.power.registry import open_drivers
+from executors.power.rooms import AgentRoom, RemoteRoom, Room
+from executors.power.worker import HostWorker
+
+CALLS_OF_A_DRIVER = 4
+"""How many calls a driver makes at most for one thing asked of it."""
+
+
+@dataclass(frozen=True)
+class PowerParts:
+    """What carries power steps out, what looks at hosts nobody hears from, and what is to be closed with them."""
+
+    executor: HostPowerExecutor
+    observer: PowerObserver
+    connections: tuple[LibvirtConnection, ...]
+
+
+def open_power(settings: Settings, clock: Clock, store: Store) -> PowerParts | None:
+    """Open the drivers of all hosts that have one; `None` where none has. `InputError` for a wrong entry."""
+    if not any(host.bmc is not None for host in settings.hosts):
+        return None
+    chosen = settings.power
+    # Connections of their own: one to a host that goes down must not hold up what moves guests.
+    connections = {
+        host.id: LibvirtConnection(host.uri, chosen.deadline_s, clock, name=host.id)
+        for host in settings.hosts
+        if host.uri and host.bmc is not None
+    }
+    drivers = open_drivers(settings, clock, connections)
+    patience_s = CALLS_OF_A_DRIVER * chosen.deadline_s
+    workers = {host: HostWorker(host, driver, clock, patience_s=patience_s) for host, driver in drivers.items()}
+    room: Room
+    if settings.collect.source is CollectSource.AGENTS:
+        lasting_s = chosen.sleep_timeout_s + chosen.agent_timeout_s
+        room = AgentRoom(store, clock, chosen.starts_blocked, chosen.agent_timeout_s, lasting_s)
+    else:
+        room = RemoteRoom(connections, chosen.starts_blocked)
+    executor = HostPowerExecutor(
+        workers,
+        store,
+        clock,
+        chosen,
+        room,
+        own=[host.id for host in settings.hosts if is_own(host)],
+        quiet_s=1.5 * settings.collect.interval_s,
+    )
+    observer = PowerObserver(workers, store, clock, chosen, room, settings.collect.stale_s)
+    return PowerParts(executor, observer, tuple(connections.values()))
+
+
+def is_own(host: HostSettings) -> bool:
+    """Tell whether this process runs on a host: by its URI, or by its name."""
+    if host.uri and (not is_remote(host.uri) or is_this_machine(host.uri)):
+        return True
+    return host.id.partition(".")[0] == socket.gethostname().partition(".")[0]
