@@ -111,4 +111,13 @@ def _redfish(host: str, bmc: BmcSettings, deadline_s: float) -> Meter:
     return RedfishConnection(host, bmc, deadline_s)
 
 
-METERS: Mapping[BmcDriver, Callable[[str, BmcSettings, float], Meter]] = {BmcDriver.REDFISH: _redfish}
+def _ipmi(host: str, bmc: BmcSettings, deadline_s: float) -> Meter:
+    from cluster.connections.ipmi import IpmiConnection
+
+    return IpmiConnection(host, bmc, deadline_s)
+
+
+METERS: Mapping[BmcDriver, Callable[[str, BmcSettings, float], Meter]] = {
+    BmcDriver.REDFISH: _redfish,
+    BmcDriver.IPMI: _ipmi,
+}

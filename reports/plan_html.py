@@ -44,6 +44,8 @@ def plan_html(plan: Plan, snapshot: Snapshot | None = None) -> str:
         parts.append(f"<p>Cannot hold: {escape(', '.join(plan.blamed))}</p>")
     parts += ["<h2>Now</h2>", _list(plan_words.wrong_now(plan))]
     parts += ["<h2>Before and after</h2>", _table(("", "before", "after"), plan_words.figures(plan), numbers=(1, 2))]
+    if energy := plan_words.energy(plan):
+        parts.append(f"<p>Power: {escape(energy)}.</p>")
     if snapshot is not None:
         parts += ["<h2>Hosts</h2>", _hosts_svg(plan, snapshot)]
     if plan.steps:

@@ -31,6 +31,8 @@ def plan_markdown(plan: Plan) -> str:
         lines += ["", "## Before and after", "", "| | before | after |", "| --- | ---: | ---: |"]
         lines += [f"| {name} | {before} | {after} |" for name, before, after in plan_words.figures(plan)]
         lines.append("")
+        if energy := plan_words.energy(plan):
+            lines += [f"Power: {_safe(energy)}.", ""]
     lines += ["## Goals, in order", "", *(f"- {_safe(goal.tier)}: {plan_words.goal(goal)}" for goal in plan.goals), ""]
     if plan.not_moved:
         lines += ["## Not moved", ""]

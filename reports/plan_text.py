@@ -24,7 +24,7 @@ def plan_text(plan: Plan) -> str:
     lines += ["", "Now", *(f"  {line}" for line in plan_words.wrong_now(plan))]
     if plan.steps:
         lines += ["", *_wrap(f"Steps: {plan_words.totals(plan)}", "", "  "), *_steps(plan)]
-        lines += ["", *_figures(plan)]
+        lines += ["", *_figures(plan), *_wrap(plan_words.energy(plan), "  ")]
     if plan.goals:
         lines += ["", "Goals, in order"]
         width = max(len(goal.tier) for goal in plan.goals)

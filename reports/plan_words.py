@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cluster.plan import Figures, Migrate, Plan, Sleep, Status, Step, TierValue
-from reports import units
+from reports import energy_words, units
 
 _STATUS = {
     Status.OPTIMAL: "optimal: proven that no plan is better",
@@ -83,6 +83,11 @@ def figures(plan: Plan) -> list[tuple[str, str, str]]:
         "rules broken",
     )
     return list(zip(names, texts(plan.before), texts(plan.after), strict=True))
+
+
+def energy(plan: Plan) -> str:
+    """Return what a plan that sleeps or wakes hosts brings over its horizon, as a sentence; nothing of others."""
+    return energy_words.plan_line(plan.extra.get(("x_energy",)))
 
 
 def goal(value: TierValue) -> str:

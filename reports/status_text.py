@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports import units
+from reports import energy_words, units
 from reports.cluster_bars import HostBar, cluster_bars
 
 WIDTH = 100
@@ -24,6 +24,8 @@ def status_text(status: Mapping[str, Any], daemon: str) -> str:
     lines.append(
         f"mode {status.get('mode', 'unknown')}" + (f", paused by {units.plain(str(paused))}" if paused else "")
     )
+    for line in energy_words.status_lines(status):
+        lines += _wrap(line, "", "  ")
     if sentence := status.get("sentence"):
         lines += _wrap(f"last: {sentence}", "", "  ")
     for finding in status.get("findings", ()):

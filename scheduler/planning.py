@@ -24,6 +24,7 @@ from policies.request import PowerTerms
 from scheduler.check import check_plan
 from scheduler.check.goals import figures, power_states, watts_of
 from scheduler.energy.kept import NOBODY_SLEEPS, solve_keeping, why_not_kept
+from scheduler.plan_energy import with_energy
 from scheduler.planner.foresight import CODE, Foresight
 from scheduler.planner.order import Ordering, order_moves
 from scheduler.planner.reasons import Reasons
@@ -144,6 +145,7 @@ def make_plan(
         moved_mib=sum(step.estimate.mib for step in plan.migrations),
         why=f"{plan.why}{_note_of_clear_moves(plan, seen, settings)}",
     )
+    plan = with_energy(plan, seen, settings)
     findings = check_plan(
         plan,
         snapshot,

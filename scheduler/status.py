@@ -16,6 +16,7 @@ from cluster.snapshot import Snapshot
 from cluster.store.protocol import Store
 from cluster.wake_proof import with_proof
 from scheduler.check import check_cluster
+from scheduler.energy_status import energy_status
 from scheduler.see import Sight
 from scheduler.wake_notes import blocked_line
 
@@ -27,12 +28,15 @@ def status_of(
     sentence: str,
     now: datetime,
     waits: Mapping[str, str] = MappingProxyType({}),
+    shown_watts: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, object]:
     """Return the state of things. Ratios are of (capacity - reserved), 0 to 1.
 
-    `waits`: why steps of the plan under way wait for more than their turn or a slot, by step id.
+    `waits`: why steps of the plan under way wait for more than their turn or a slot, by step id. `shown_watts`: what
+    BMCs' meters showed last, by host.
     """
     snapshot = sight.snapshot
+    energy, watts = energy_status(snapshot, store, settings, now, shown_watts)
     flags = store.flags()
     active = store.active_plan()
     waiting = [record for record in store.plans(20) if record.state is PlanState.WAITING]
@@ -45,7 +49,8 @@ def status_of(
         "findings": [finding.text for finding in findings if finding.code != "unplannable"],
         "warnings": [*sight.warnings, *_in_the_clear(snapshot, settings), *_unproven(snapshot, flags, settings, now)],
         "sentence": sentence,
-        "hosts": [_host(host, snapshot, flags, sight.stopped) for host in snapshot.hosts],
+        "energy": energy,
+        "hosts": [{**_host(host, snapshot, flags, sight.stopped), **watts[host.id]} for host in snapshot.hosts],
         "plan": None if active is None else _plan(active, waits),
         "waiting": [
             {"id": record.plan.id, "why": record.plan.why, "moves": len(record.plan.migrations)}

@@ -88,7 +88,9 @@ def test_meters_are_those_of_hosts_with_a_bmc_that_has_one(tmp_path: Path) -> No
     bmc = f'driver = "redfish", address = "https://127.0.0.1:1", user = "u", password_file = "{tmp_path}/secret"'
     path.write_text(
         f'[[hosts]]\nid = "a"\nbmc = {{ {bmc} }}\n[[hosts]]\nid = "b"\n'
-        '[[hosts]]\nid = "c"\nbmc = { driver = "simulated" }\n',
+        '[[hosts]]\nid = "c"\nbmc = { driver = "simulated" }\n'
+        f'[[hosts]]\nid = "d"\nbmc = {{ driver = "ipmi", address = "127.0.0.1", user = "u", '
+        f'password_file = "{tmp_path}/secret" }}\n',
         encoding="utf-8",
     )
-    assert open_meters(load_settings(path).settings, SystemClock()).hosts == ("a",)
+    assert open_meters(load_settings(path).settings, SystemClock()).hosts == ("a", "d")

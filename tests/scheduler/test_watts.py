@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -173,3 +174,27 @@ def test_a_host_without_a_curve_is_taken_for_a_common_server() -> None:
 def test_rates_over_no_time_are_nothing() -> None:
     """Whatever is drawn."""
     assert Rates(used_modelled=100.0, asleep=1).over(0.0, 0.3) == Energy()
+
+
+def test_the_status_tells_draws_and_what_was_saved() -> None:
+    """Each host's watts and how they are known, the sum, the hosts asleep, and today's saving with its money."""
+    stage, meters = Stage(WATCHED), FakeMeters()
+    fall_asleep(stage, "b")
+    stage.run(200)
+    meters.shown = {"a": 400.0}
+    stage.loop.watts = watch(stage, meters)
+    stage.loop.watts.run()
+    status: Any = stage.loop.status()
+    rows = {row["id"]: (row["watts"], row["metered"], row["curve"], row["power"]) for row in status["hosts"]}
+    assert rows == {
+        "a": (400.0, True, "configured", "on"),
+        "b": (5.0, False, "configured", "asleep"),
+        "c": (100.0, False, "configured", "on"),
+    }
+    energy_now = status["energy"]
+    assert (energy_now["watts"], energy_now["metered_watts"], energy_now["hosts_asleep"]) == (505.0, 400.0, 1)
+    assert energy_now["currency"] == "EUR"
+    assert energy_now["today"]["saved_kwh"] > 0
+    assert energy_now["today"]["money_saved"] == pytest.approx(energy_now["today"]["saved_kwh"] * 0.5, abs=1e-4)
+    (no_fit,) = [row["no_fit"] for row in status["hosts"] if row["no_fit"]]
+    assert "are needed" in no_fit
