@@ -97,9 +97,10 @@ def effective_state(
 ) -> PowerState:
     """Return the state that plans go by: never `on` unless that is safe.
 
-    `reported` is what its report says, `is_fresh` whether that is recent, `steps` its own of the active plan. A host that we asked to sleep is `asleep` as
-    long as its driver says so or says nothing; seen on it is `unknown` (going down, come up by itself, or its driver
-    lies), and `waking` while a step wakes it. One that we did not ask is as it reports, and as seen when it is silent.
+    `reported` is what its report says, `is_fresh` whether that is recent, `steps` its own of the active plan. A host
+    that we asked to sleep is `asleep` as long as its driver says so or says nothing; seen on it is `unknown` (going
+    down, come up by itself, or its driver lies), and `waking` while a step wakes it. One that we did not ask is as it
+    reports, and as seen when it is silent.
     """
     asleep = asked_state(flags, host) is PowerState.ASLEEP
     seen = observed(flags, host)

@@ -13,7 +13,7 @@ from cluster.formats.metadata_rules import metadata_rules
 from cluster.guest import Guest
 from cluster.host import Host, PowerState, Reserved
 from cluster.plan import PlanRecord, StepState
-from cluster.power_sight import effective_state, with_kept
+from cluster.power_sight import effective_state, power_steps, with_kept
 from cluster.report import Report
 from cluster.rules import Rule
 from cluster.rules.contradictions import find_contradictions
@@ -81,6 +81,7 @@ def build_snapshot(
     guests: list[tuple[datetime, Guest]] = []
     sensed: dict[str, int] = {}
     merged = (kept_hosts or KeptHosts()).under(settings, flags)
+    stepping = power_steps(active)
     for one in sorted(set(configured) & set(by_host)):
         seen = by_host[one].observation
         warnings += [f"host {one}: {text}" for text in seen.warnings]
@@ -94,7 +95,7 @@ def build_snapshot(
             warnings.append(f"host {one}: its clock is {ahead_s:.0f} s ahead of ours: let both follow NTP")
         answers = one not in silent and ahead_s <= settings.collect.stale_s
         is_fresh = answers and -ahead_s <= settings.collect.stale_s
-        state = effective_state(one, seen.host.power.state, is_fresh, flags, active)
+        state = effective_state(one, seen.host.power.state, is_fresh, flags, stepping.get(one, ()))
         if state is not host.power.state:
             host = replace(host, power=replace(host.power, state=state))
         hosts.append(host if answers else replace(host, reachable=False))
