@@ -6,6 +6,7 @@ say is modelled instead, and `troubles` tells why.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -14,9 +15,11 @@ from typing import Protocol
 from cluster.clock import Clock
 from cluster.config.power import BmcDriver, BmcSettings
 from cluster.config.settings import Settings
-from cluster.errors import TrimtabError
+from cluster.connections.program import run_program
+from cluster.errors import StepError, TrimtabError
 
 MOST_AT_ONCE = 32
+MOST_WATTS = 1e6
 CALLS = 5
 """A reading takes so many calls of a deadline each at most, and what is late counts with the next round."""
 
@@ -94,8 +97,29 @@ class BmcMeters:
             return None, str(error)
 
 
+class CommandMeter:
+    """The meter behind an operator's own command: run with `watts` and the host's id, it prints a number or nothing."""
+
+    def __init__(self, host: str, words: tuple[str, ...], deadline_s: float) -> None:
+        self._host = host
+        self._words = words
+        self._deadline_s = deadline_s
+
+    def watts(self) -> float | None:
+        """Run it once. `StepError` where it fails or prints no number."""
+        ended = run_program(f"host {self._host}", (*self._words, "watts", self._host), self._deadline_s)
+        said = ended.out.strip()
+        try:
+            watts = float(said) if said and ended.status == 0 else None
+        except ValueError:
+            watts = math.nan
+        if ended.status != 0 or (watts is not None and not 0 <= watts <= MOST_WATTS):
+            raise StepError(f"host {self._host}: {self._words[0]} watts ended with {ended.status}: {ended.said}")
+        return watts
+
+
 def open_meters(settings: Settings, clock: Clock) -> BmcMeters:
-    """Return the meters of the hosts whose BMC is spoken to by Redfish or IPMI. Nothing is asked yet."""
+    """Return the meters of the hosts reached by Redfish, IPMI or an operator's command. Nothing is asked yet."""
     deadline_s = settings.power.deadline_s
     found = {
         host.id: METERS[host.bmc.driver](host.id, host.bmc, deadline_s)
@@ -120,4 +144,5 @@ def _ipmi(host: str, bmc: BmcSettings, deadline_s: float) -> Meter:
 METERS: Mapping[BmcDriver, Callable[[str, BmcSettings, float], Meter]] = {
     BmcDriver.REDFISH: _redfish,
     BmcDriver.IPMI: _ipmi,
+    BmcDriver.COMMAND: lambda host, bmc, deadline_s: CommandMeter(host, bmc.command, deadline_s),
 }

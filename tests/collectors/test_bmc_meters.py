@@ -6,10 +6,12 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from cluster.clock import SystemClock
 from cluster.config.loader import load_settings
-from cluster.errors import HostUnreachableError
-from collectors.bmc_meters import MOST_AT_ONCE, BmcMeters, open_meters
+from cluster.errors import HostUnreachableError, StepError
+from collectors.bmc_meters import MOST_AT_ONCE, BmcMeters, CommandMeter, open_meters
 from tests.collectors.fakes import FakeClock
 
 
@@ -94,3 +96,27 @@ def test_meters_are_those_of_hosts_with_a_bmc_that_has_one(tmp_path: Path) -> No
         encoding="utf-8",
     )
     assert open_meters(load_settings(path).settings, SystemClock()).hosts == ("a", "d")
+
+
+@pytest.mark.parametrize(
+    ("script", "watts"),
+    [('[ "$1 $2" = "watts a" ] && echo 187.5', 187.5), ("exit 0", None), ("echo 0", 0.0)],
+)
+def test_an_operators_command_may_be_a_meter(tmp_path: Path, script: str, watts: float | None) -> None:
+    """It is told what is wanted and of which host, and prints a number, or nothing where nothing measures."""
+    assert CommandMeter("a", (command(tmp_path, script),), 5.0).watts() == watts
+
+
+@pytest.mark.parametrize("script", ["echo many", "echo nan", "echo -3", "echo 5; exit 1"])
+def test_a_command_that_prints_no_watts_is_said(tmp_path: Path, script: str) -> None:
+    """One line that names the host and the command."""
+    with pytest.raises(StepError, match=r"host a: .*/meter watts ended with"):
+        CommandMeter("a", (command(tmp_path, script),), 5.0).watts()
+
+
+def command(folder: Path, script: str) -> str:
+    """A program made of a line of shell."""
+    path = folder / "meter"
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
