@@ -69,8 +69,8 @@ def build_snapshot(
     that, or whose place does not report, is taken where it was seen last, and is not movable meanwhile. A host whose
     reports come from the future by more than `stale_s` counts as unreachable: they would never grow old.
 
-    With `kept_hosts` a host is merged once per report. Without `named` the snapshot has no id: that takes as long as the
-    rest, and only a plan goes by it.
+    With `kept_hosts` a host is merged once per report. Without `named` the snapshot has no id: that takes as long as
+    the rest, and only a plan goes by it.
     """
     by_host = {report.host: report for report in with_kept(reports, flags)}
     configured = {host.id: host for host in settings.hosts} or {one: HostSettings(one) for one in by_host}
@@ -208,6 +208,9 @@ def _place(
     placed: dict[str, Guest] = {}
     doubled = []
     for one, found in sightings.items():
+        if len(found) == 1 and one not in moving_from and one not in arrived:
+            placed[one] = found[0][1]
+            continue
         found.sort(key=lambda sighting: (sighting[0], sighting[1].host))
         place, telling = moving_from.get(one), found
         if place is None and one in arrived:

@@ -36,6 +36,7 @@ class Network:
 
     def __init__(self, mbit_s_of_host: Mapping[str, float], shared: Sequence[SharedLink] = ()) -> None:
         self._shared = tuple(shared)
+        self._known: dict[tuple[tuple[Flow, ...], tuple[float, ...]], dict[str, float]] = {}
         self.capacity_mib_s: dict[str, float] = {}
         for host, mbit_s in sorted(mbit_s_of_host.items()):
             self.capacity_mib_s[f"out:{host}"] = mbit_s * MIB_S_PER_MBIT_S
@@ -50,7 +51,26 @@ class Network:
 
     def rates(self, flows: Iterable[Flow]) -> dict[str, float]:
         """Return each transfer's rate in MiB/s, by id."""
-        return max_min_rates(tuple(flows), self.capacity_mib_s)
+        known, self._known = self._known, {}
+        rates: dict[str, float] = {}
+        for group in _meeting(sorted(flows, key=lambda flow: flow.id)):
+            capacity = tuple(self.capacity_mib_s[link] for flow in group for link in flow.links)
+            key = group, capacity
+            self._known[key] = known[key] if key in known else max_min_rates(group, self.capacity_mib_s)
+            rates |= self._known[key]
+        return rates
+
+
+def _meeting(flows: Sequence[Flow]) -> list[tuple[Flow, ...]]:
+    """Return the transfers in groups that have no link in common: each group is divided by itself."""
+    group_of: dict[str, list[Flow]] = {}
+    for flow in flows:
+        met = list({id(group): group for link in flow.links if (group := group_of.get(link)) is not None}.values())
+        merged = [*(one for group in met for one in group), flow]
+        for link in {link for one in merged for link in one.links}:
+            group_of[link] = merged
+    groups = {id(group): group for group in group_of.values()}
+    return [tuple(sorted(group, key=lambda flow: flow.id)) for group in groups.values()]
 
 
 def max_min_rates(flows: Sequence[Flow], capacity_mib_s: Mapping[str, float]) -> dict[str, float]:

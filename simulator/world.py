@@ -105,7 +105,8 @@ class World:
         self._sample_s = sample_s
         self._samples = 0
         self._ledgers = tuple(ledgers)
-        self._changing = set(self.hosts)
+        self._changing: set[str] = set()
+        self._next_s: float | None = None
         self._events: list[Event] = []
         self._began = clock.now()
         self._began_monotonic_s = clock.monotonic_s()
@@ -252,6 +253,7 @@ class World:
 
     def divide_links(self) -> None:
         """Give every migration its share of the links."""
+        self._next_s = None
         flows = [flow for one in self.migrations.values() if (flow := one.flow) is not None]
         rates = self.network.rates(flows)
         for guest, one in self.migrations.items():
@@ -299,6 +301,11 @@ class World:
         return min(self._next_happening_s(), (self._samples + 1) * self._sample_s)
 
     def _next_happening_s(self) -> float:
+        if self._next_s is None:
+            self._next_s = self._first_happening_s()
+        return self._next_s
+
+    def _first_happening_s(self) -> float:
         return min(
             self._pending[0].at_s if self._pending else math.inf,
             min((self.hosts[host].power.done_s for host in self._changing), default=math.inf),
@@ -331,6 +338,7 @@ class World:
 
     def _account(self) -> None:
         """Let the ledgers count up to now: whatever changes next counts from here on."""
+        self._next_s = None
         for ledger in self._ledgers:
             ledger.advance(self)
 

@@ -48,6 +48,7 @@ class Links:
         self._budgets: dict[tuple[BudgetScope, str], list[BudgetSettings]] = {}
         for budget in budgets:
             self._budgets.setdefault((budget.scope, budget.name), []).append(budget)
+        self._known: tuple[datetime, dict[str, float], dict[str, float]] | None = None
         self._things: list[tuple[str, BudgetScope, str, float]] = []
         for host, mbit_s in sorted(mbit_s_of_host.items()):
             self._things.append((f"out:{host}", BudgetScope.HOST_OUT, host, mbit_s))
@@ -70,15 +71,21 @@ class Links:
 
     def capacity_mib_s(self, at: datetime) -> Mapping[str, float]:
         """Return what all migrations together may take of each link at a moment: the lower of speed and budget."""
-        capacity: dict[str, float] = {}
-        for link, scope, name, mbit_s in self._things:
-            capacity[link] = min(mbit_s, self._budget_mbit_s(scope, name, at)) * MIB_S_PER_MBIT_S
-        return capacity
+        return self._at(at)[0]
 
     def budget_mib_s(self, at: datetime) -> Mapping[str, float]:
         """Return the budget of each link at a moment; `inf` where only its own speed bounds it."""
-        budgets = {link: self._budget_mbit_s(scope, name, at) for link, scope, name, _ in self._things}
-        return {link: mbit_s * MIB_S_PER_MBIT_S for link, mbit_s in budgets.items()}
+        return self._at(at)[1]
+
+    def _at(self, at: datetime) -> tuple[dict[str, float], dict[str, float]]:
+        """Return capacities and budgets in MiB/s: asked for many times at one moment, and worked out once."""
+        if (known := self._known) is None or known[0] != at:
+            bounds = [
+                (link, mbit_s, self._budget_mbit_s(scope, name, at)) for link, scope, name, mbit_s in self._things
+            ]
+            capacities = {link: min(speed, budget) * MIB_S_PER_MBIT_S for link, speed, budget in bounds}
+            known = self._known = at, capacities, {link: budget * MIB_S_PER_MBIT_S for link, _, budget in bounds}
+        return known[1:]
 
     def _budget_mbit_s(self, scope: BudgetScope, name: str, at: datetime) -> float:
         for called in (name, "") if name and self._budgets else ("",):

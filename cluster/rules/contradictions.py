@@ -32,6 +32,8 @@ def find_contradictions(
 ) -> tuple[Contradiction, ...]:
     """Return every contradiction, in the order of the rules."""
     binding = [rule for rule in rules if rule.enforcement is not Enforcement.SOFT]
+    if not binding:
+        return ()
     by_host, by_guest = Directory(hosts), Directory(guests)
     return (
         *(Contradiction(rule, rule, text) for rule in binding for text in _alone(rule, hosts, by_host, by_guest)),
