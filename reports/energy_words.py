@@ -20,8 +20,10 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
         parts.append(f"{units.count(energy['hosts_asleep'], 'host')} asleep")
     today = energy["today"]
     if today and (today["asleep_host_h"] or today["saved_kwh"]):
-        money = f" ({today['money_saved']:.2f} {energy['currency']})" if energy["currency"] else ""
-        parts.append(f"today {units.kwh(today['saved_kwh'])}{money} saved")
+        saved, money = today["saved_kwh"], today["money_saved"]
+        worth = f" ({abs(money):.2f} {energy['currency']})" if energy["currency"] else ""
+        what = "saved" if saved >= 0 else "more spent on moves and wakes than saved"
+        parts.append(f"today {units.kwh(abs(saved))}{worth} {what}")
     hosts: Sequence[Mapping[str, Any]] = status.get("hosts", ())
     lines = ["; ".join(parts)]
     if fitted := [host["id"] for host in hosts if host.get("curve") == "fitted"]:

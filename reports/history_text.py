@@ -25,8 +25,8 @@ def history_text(history: Mapping[str, Any]) -> str:
         lines += _plan(plan)
     if len(plans) > MOST_PLANS:
         lines.append(f"  and {len(plans) - MOST_PLANS} before these (all of them with --json)")
-    if history["measured"]["moves_done"]:
-        lines += ["", *_wrap(f"All moves done: {_measured(history['measured'])}", "", "  ")]
+    if sum(plan["measured"]["moves_done"] > 0 for plan in plans) > 1:
+        lines += ["", *_wrap(f"Together {_measured(history['measured'])}", "", "  ")]
     lines += ["", *_energy(history["energy"])]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -58,8 +58,8 @@ def _measured(sums: Mapping[str, Any]) -> str:
         parts.append(f"{units.size(sums['mib'])} (predicted {units.size(sums['predicted_mib'])}{_off(sums, 'mib')})")
     if sums["seconds"]:
         took, said = units.duration(sums["seconds"]), units.duration(sums["predicted_s"])
-        parts.append(f"{took} (predicted {said}{_off(sums, 's')})")
-    return f"{moves}: {' in '.join(parts)}" if parts else f"{moves}, not measured"
+        parts.append(f"{took} of moving (predicted {said}{_off(sums, 's')})")
+    return f"{moves}: {' in '.join(parts)}" if parts else f"{moves}, unmeasured"
 
 
 def _off(sums: Mapping[str, Any], unit: str) -> str:

@@ -72,6 +72,8 @@ def test_the_status_tells_power_and_how_it_is_known() -> None:
     today = {"asleep_host_h": 3.0, "saved_kwh": 6.1, "money_saved": 1.524}
     first = status_lines(status(metered_watts=620.0, hosts_asleep=3, today=today, currency="EUR"))[0]
     assert first == "power now 1000 W, 62 % of it metered; 3 hosts asleep; today 6.1 kWh (1.52 EUR) saved"
+    lost = {**today, "saved_kwh": -0.2, "money_saved": -0.05}
+    assert status_lines(status(today=lost))[0].endswith("today 0.200 kWh more spent on moves and wakes than saved")
 
 
 def test_a_status_that_knows_no_watts_says_nothing() -> None:
