@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -76,3 +77,21 @@ def test_a_wrong_model_is_refused(tmp_path: Path, power: str, said: str) -> None
     with pytest.raises(InputError) as refused:
         load(tmp_path, power)
     assert said in str(refused.value)
+
+
+def test_the_manual_has_the_same_figures() -> None:
+    """`docs/power.md` shows every model with its watts, as they are here."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "power.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \| ([0-9. |]+) \|$", text, re.MULTILINE)
+    told = {model: [float(one) for one in figures.split(" | ")] for model, figures in rows}
+    assert told == {model: [watts for _, watts in curve] for model, curve in BY_MODEL.items()}
+
+
+def test_the_manuals_examples_load(tmp_path: Path) -> None:
+    """What a newcomer copies is right."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "power.md").read_text(encoding="utf-8")
+    path = tmp_path / "trimtab.toml"
+    path.write_text("\n".join(reversed(re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL))))
+    settings = load_settings(path).settings
+    assert [len(host.power.watts) for host in settings.hosts] == [11, 3]
+    assert settings.energy.price_per_kwh == 0.30 and settings.prices[0].per_kwh == 0.18
