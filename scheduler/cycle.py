@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache, partial
 
 from cluster.config.settings import Mode
 from cluster.history import Metric
@@ -15,6 +16,7 @@ from reports.units import count
 from scheduler import quiet
 from scheduler.check import check_cluster
 from scheduler.energy.night import CONSOLIDATE
+from scheduler.energy.shortage import is_short_of_room, with_one_more
 from scheduler.energy.wake_plan import wake_plan
 from scheduler.gate import View, frozen_guests, why_no_action, why_no_plan, why_no_wake, why_not_act, why_not_propose
 from scheduler.intent import WAKE, Intent, intent_of, is_urgent
@@ -33,6 +35,7 @@ class Cycle:
         self._runner = runner
         self._look = look
         self.latest: Plan | None = None
+        self._is_short = False
 
     def run(self) -> str:
         """Do one turn. `StoreUnavailableError` and `CheckFailedError` pass through; nothing was begun then."""
@@ -45,6 +48,8 @@ class Cycle:
         view = self._look(active)
         if (why := why_no_action(view)) is not None:
             return f"not acting: {why}"
+        if self._is_short:
+            view = replace(view, advise=cache(partial(with_one_more, view.advise)))
         sentences = []
         for intent in intent_of(view):
             view = replace(view, by_request=intent.by_request)
@@ -53,11 +58,30 @@ class Cycle:
             if intent.policy == CONSOLIDATE and (why := _why_rest(view)) is not None:
                 sentences.append(f"{CONSOLIDATE}: {why}")
                 continue
-            plan = self.latest = self._plan(view, intent)
+            if intent.policy == WAKE and (relief := self._relief(view)) is not None:
+                view, plan = relief
+            else:
+                plan = self._plan(view, intent)
+            self.latest = plan
+            self._is_short = intent.policy == CONSOLIDATE and is_short_of_room(plan, view.settings.gate.max_moves)
             if plan.steps:
                 return self._act(view, plan)
             sentences.append(plan.why)
         return "; ".join(sentences)
+
+    def _relief(self, view: View) -> tuple[View, Plan] | None:
+        """Return a plan that relieves full hosts while others are woken, where moves are allowed now and there are any.
+
+        What wakes a host by request does not move guests by request.
+        """
+        advice = view.advise()
+        if advice is None or not advice.is_night or not advice.is_crowded:
+            return None
+        view = replace(view, by_request=False)
+        if why_no_plan(view) is not None:
+            return None
+        plan = self._plan(view, Intent(CONSOLIDATE), advice.wake)
+        return (view, plan) if plan.steps and why_not_act(view, plan) is None else None
 
     def _make_way(self, active: PlanRecord) -> None:
         """Start nothing more of a plan that is not as urgent as emptying a host that fails, or waking those needed."""
@@ -69,7 +93,7 @@ class Cycle:
         elif advice is not None:
             self._runner.stop_starting(f"{advice.wake[0][0]} is woken first: {advice.wake[0][1]}")
 
-    def _plan(self, view: View, intent: Intent) -> Plan:
+    def _plan(self, view: View, intent: Intent, wake: tuple[tuple[str, str], ...] = ()) -> Plan:
         chosen, settings, advice = view.settings.scheduler, view.settings, view.advise()
         if advice is not None and intent.policy == WAKE:
             return wake_plan(view.snapshot, advice.wake, settings)
@@ -89,6 +113,7 @@ class Cycle:
             frozen=frozen_guests(view, self._store.unresolved()),
             learned=learn(self._store.moves()),
             power=terms,
+            wake=wake,
         )
         return make_plan(view.snapshot, request, settings)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cluster.config.settings import Mode, Settings, WindowKind, WindowSettings
 from cluster.host import PowerState
-from cluster.plan import Plan, PlanRecord, StepState, Wake
+from cluster.plan import Plan, PlanRecord, Sleep, StepState, Wake
 from cluster.rates import used_up
 from cluster.snapshot import Snapshot
 from scheduler import regret
@@ -234,8 +234,9 @@ def _act_window(view: View, plan: Plan) -> str | None:
 
 def _least_gain(view: View, plan: Plan) -> str | None:
     """Repair is always worth it; else the policy's goal must get better by a least share."""
-    wakes = any(isinstance(step, Wake) for step in plan.steps)
-    if view.by_request or wakes or len(plan.goals) < 2 or plan.goals[0].after < plan.goals[0].before:
+    # What sleeps was weighed against its price over the time expected, and hosts are woken because they are needed.
+    powered = any(isinstance(step, Sleep | Wake) for step in plan.steps)
+    if view.by_request or powered or len(plan.goals) < 2 or plan.goals[0].after < plan.goals[0].before:
         return None
     goal = plan.goals[1]
     gain = (goal.before - goal.after) / goal.before if goal.before > 0 else 0.0

@@ -267,8 +267,8 @@ class Loop:
         bare = self._bare_view()
         flags = bare.flags if with_proofs else None
         seen = plannable_by_us(
-                within_reach(sight.snapshot, self.parts.power), self.settings, sight.stopped, power, flags
-            )
+            within_reach(sight.snapshot, self.parts.power), self.settings, sight.stopped, power, flags
+        )
         return replace(
             bare,
             snapshot=seen,
@@ -302,7 +302,7 @@ class Loop:
         failing = guest is not None and sight.snapshot.host_by_id[guest.host].failing
         if guest is not None and not failing and (why := why_out_of_window(guest, self.settings.windows, now)):
             return why
-        return why_not_now(plan, step, sight, self.settings.limits, now, under_way)
+        return why_not_now(plan, step, sight, self.settings.limits, now, under_way, self.settings.consolidate)
 
     def _unreachable_now(self) -> dict[str, str]:
         """Return the hosts that do not answer, to collectors or to a step's look, each with the reason."""

@@ -30,7 +30,7 @@ from scheduler.planner.order import Ordering, order_moves
 from scheduler.planner.reasons import Reasons
 from scheduler.planner.schedule import timed
 from scheduler.planner.state import count_broken
-from scheduler.planner.steps import build_steps
+from scheduler.planner.steps import build_steps, with_wakes
 
 if TYPE_CHECKING:
     from scheduler.solver.worth import Objective
@@ -55,6 +55,7 @@ class PlanRequest:
     """What to plan for. `frozen` guests stay, each with (code, sentence); `drained` hosts are to be emptied.
 
     `learned` is what past migrations teach of coming ones, `power` what the energy policy says of a consolidation.
+    `wake`: hosts that a plan with any steps wakes beside them, each with a sentence.
     """
 
     policy: str = "balance"
@@ -69,6 +70,7 @@ class PlanRequest:
     frozen: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     learned: Learned = Learned()
     power: PowerTerms | None = None
+    wake: tuple[tuple[str, str], ...] = ()
 
 
 def make_plan(
@@ -119,6 +121,7 @@ def make_plan(
     reasons = Reasons(problem, final)
     mending = frozenset(move.guest for move in ordering.moves if not move.parking and reasons.mends(move))
     planned = timed(steps, seen, replace(settings, migration=slots), mending)
+    all_steps = with_wakes(planned.steps, request.wake)
     plan = Plan(
         id=_plan_id(snapshot, request),
         snapshot=snapshot.id,
@@ -131,9 +134,9 @@ def make_plan(
         why=proposal.why,
         goals=proposal.values,
         gap=_goal_tier(proposal.values).gap,
-        steps=planned.steps,
+        steps=all_steps,
         before=figures(seen, start, power_states(seen, ())),
-        after=figures(seen, final, power_states(seen, planned.steps)),
+        after=figures(seen, final, power_states(seen, all_steps)),
         blamed=proposal.blamed,
         not_moved=_not_moved(problem, ordering),
         solve_s=round(proposal.solve_s, 3),

@@ -8,7 +8,7 @@ from datetime import datetime
 from cluster.guest import Guest
 from cluster.limits import Limits
 from cluster.migration.compatibility import why_cannot_run
-from cluster.plan import Migrate, Plan, Sleep, Step, Wake
+from cluster.plan import BY_HAND, Migrate, Plan, Sleep, Step, Wake
 from cluster.rules import Affinity, Enforcement, Near
 from cluster.snapshot import Snapshot
 from scheduler.check.load import FIXED_RESOURCES, demand_of, most_of, use_of
@@ -52,7 +52,7 @@ def why_step_no_longer_holds(
     """
     if now >= plan.expires_at:
         return f"plan {plan.id} expired at {plan.expires_at:%H:%M:%S} UTC"
-    if (why := _why_hosts_changed(step, seen, frozenset())) is not None:
+    if (why := _why_hosts_changed(step, seen, frozenset(), by_hand=plan.policy == BY_HAND)) is not None:
         return why
     if isinstance(step, Sleep):
         if seen.guests_by_host[step.host]:
@@ -82,15 +82,20 @@ def _why_resized(move: Migrate, guest: Guest) -> str | None:
     return None if planned == (guest.memory_mib, guest.vcpus) else f"guest {guest.title} was resized since the plan"
 
 
-def _why_hosts_changed(step: Step, seen: Snapshot, woken: frozenset[str] | set[str]) -> str | None:
+def _why_hosts_changed(
+    step: Step, seen: Snapshot, woken: frozenset[str] | set[str], *, by_hand: bool = False
+) -> str | None:
+    """Say what keeps a host of the step from its part. By hand also a drained host sleeps, and an unseen one wakes."""
     ends = (step.source, step.target) if isinstance(step, Migrate) else (step.host,)
     for one in ends:
         host = seen.host_by_id.get(one)
+        if host is None and by_hand and isinstance(step, Wake):
+            continue
         if host is None:
             return f"host {one} is gone: make a new plan"
         if isinstance(step, Wake) or one in woken:
             continue
-        is_target = isinstance(step, Sleep) or one == ends[-1]
+        is_target = one == ends[-1] and not (by_hand and isinstance(step, Sleep))
         if (why := seen.why_no_target(host) if is_target else seen.why_unplannable(host)) is not None:
             return f"{why}: make a new plan"
     return None

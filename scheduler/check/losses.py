@@ -52,6 +52,12 @@ def unheld_losses(case: Case) -> Iterator[str]:
         yield why
 
 
+def why_loss_not_held(snapshot: Snapshot, limits: Limits, host: str, many: int, domain: str) -> str | None:
+    """Say which loss could not be held any more once a host sleeps, at present use; `None`: all can."""
+    placement = {guest.id: guest.host for guest in snapshot.guests}
+    return Seats(snapshot, limits).why_not_held(placement, {host}, many, domain)
+
+
 class Seats:
     """Who could take in whom in a snapshot. `planned`: CPU by guest, at least their use."""
 

@@ -26,20 +26,29 @@ from scheduler.energy.outlook import Outlook
 from scheduler.energy.units import Unit, units_of
 
 JOULES_PER_KWH = 3_600_000.0
+NOBODY = 1 << 50
+TOGETHER_S = 600.0
+"""When a host is woken, those needed by so much later are woken with it."""
+PLACED_FOR_S = 600.0
+"""How long a placement lasts that no sleeping host pays for: until loads have changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
     """`is_night`: hosts may sleep now, as far as they are not needed. `wake`: hosts to wake, each with a sentence.
 
-    `is_urgent`: what runs now waits for them. `terms` and `settings` are for a consolidation now. `why_rest`: no host
-    may sleep and none is too full: there is nothing to plan. `kwh` and `bound_kwh`: idle energy of all hosts over the
-    horizon as committed, and the least that any commitment could have. `reasons`: why hosts that are on may not sleep.
+    `is_urgent`: what runs now waits for them. `is_crowded`: a host is, or is planned to be, too full; `spare` are the
+    hosts asleep that could relieve it, the fastest to wake first. `terms` and `settings` are for a consolidation now.
+    `why_rest`: no host may sleep and none is too full: there is nothing to plan. `kwh` and `bound_kwh`: idle energy of
+    all hosts over the horizon as committed, and the least that any commitment could have. `reasons`: why hosts that
+    are on may not sleep.
     """
 
     is_night: bool
     wake: tuple[tuple[str, str], ...]
     is_urgent: bool
+    is_crowded: bool
+    spare: tuple[str, ...]
     terms: PowerTerms
     settings: ConsolidateSettings
     sleepers: int
@@ -73,15 +82,15 @@ def advise(
     now_demand = replace(demand, cpu_millicores=np.array([present]), price=demand.price[:1])
     wake, is_urgent = _wakes(snapshot, settings, chosen, night, plan, now_demand, waking, on, lead_s, outlook)
     sleepers = 0 if night is None or wake else int(plan.pays.sum())
-    idle_s = float(plan.asleep_for_s[plan.pays].min()) if sleepers else chosen.least_off_s
-    shares = dict(outlook.shares(outlook.steps_within(max(idle_s, chosen.least_off_s))))
+    idle_s = float(plan.asleep_for_s[plan.pays].min()) if sleepers else 0.0
+    shares = outlook.shares(outlook.steps_within(chosen.least_off_s))
     terms = PowerTerms(
         may_sleep=frozenset(unit.id for unit in units if sleepers and unit.is_on and unit.why_on is None),
         awake_at_least=on - sleepers,
         planned_millicores=shares,
     )
-    if sleepers:
-        chosen = replace(chosen, horizon_s=max(1.0, idle_s))
+    # Where no host comes to sleep, what guests better placed save lasts as long as a placement does.
+    chosen = replace(chosen, horizon_s=max(1.0, idle_s) if sleepers else PLACED_FOR_S)
     crowded = _crowded(snapshot, settings, chosen, shares)
     why_rest = None
     if not sleepers and crowded is None:
@@ -90,6 +99,8 @@ def advise(
         is_night=night is not None,
         wake=wake,
         is_urgent=is_urgent,
+        is_crowded=crowded is not None,
+        spare=_spare(plan, crowded),
         terms=terms,
         settings=chosen,
         sleepers=sleepers,
@@ -158,14 +169,10 @@ def _wakes(
             (unit.id, "the load has passed the head-room of the hosts that are awake") for unit in fastest
         ), True
     woken: list[tuple[str, str]] = []
-    for place, unit in enumerate(plan.order):
-        if unit.is_on:
-            continue
-        within = outlook.steps_within(unit.wake_s + lead_s) + 1
-        ahead = plan.to_wake[:within] > place
-        if ahead.any():
-            at = outlook.start + timedelta(seconds=int(ahead.argmax()) * outlook.step_s)
-            woken.append((unit.id, f"needed by {at:%H:%M} UTC by the {outlook.source}"))
+    for extra_s in (0.0, TOGETHER_S):
+        woken = _needed_soon(plan, outlook, lead_s + extra_s)
+        if not woken:
+            break
     if woken:
         return tuple(woken), False
     forms = [form for rule in snapshot.rules if (form := lower(rule, snapshot)) is not None]
@@ -177,20 +184,46 @@ def _wakes(
     return (), False
 
 
+def _needed_soon(plan: Commitment, outlook: Outlook, lead_s: float) -> list[tuple[str, str]]:
+    """Return the hosts asleep that are needed before they could be ready if they were woken later, with reasons."""
+    found = []
+    for place, unit in enumerate(plan.order):
+        if unit.is_on:
+            continue
+        within = outlook.steps_within(unit.wake_s + lead_s) + 1
+        ahead = plan.to_wake[:within] > place
+        if ahead.any():
+            at = outlook.start + timedelta(seconds=int(ahead.argmax()) * outlook.step_s)
+            found.append((unit.id, f"needed by {at:%H:%M} UTC by the {outlook.source}"))
+    return found
+
+
+def _spare(plan: Commitment, crowded: int | None) -> tuple[str, ...]:
+    """Return the hosts asleep that could take the smallest guest of the fullest host, the fastest to wake first."""
+    asleep = (unit for unit in plan.order if not unit.is_on and not unit.is_doubtful)
+    able = (unit for unit in asleep if crowded is not None and unit.cpu_millicores >= crowded)
+    return tuple(unit.id for unit in sorted(able, key=lambda unit: (unit.wake_s, unit.id)))
+
+
 def _crowded(
     snapshot: Snapshot, settings: Settings, chosen: ConsolidateSettings, planned: Mapping[str, int]
-) -> str | None:
-    """Return a host that is over its limits, or planned to be beyond what calls for relief."""
-    for host in sorted(snapshot.hosts, key=lambda one: one.id):
+) -> int | None:
+    """Return whether a host is over its limits, or planned to be beyond what calls for relief: `None` for no.
+
+    Else what the least of the guests that could leave it is planned to use of CPU, millicores; very much for none.
+    """
+    found: int | None = None
+    for host in snapshot.hosts:
         if snapshot.why_unplannable(host) is not None:
             continue
         guests = snapshot.guests_by_host[host.id]
         most = limit(host, Resource.CPU, settings.limits) or 0
-        use = sum(guest.usage.cpu_millicores or 0 for guest in guests)
-        ahead = sum(planned.get(guest.id, guest.usage.cpu_millicores or 0) for guest in guests)
-        if use > most or ahead > most * (1 - chosen.wake_headroom_ratio):
-            return host.id
         room = limit(host, Resource.MEMORY, settings.limits)
-        if room is not None and sum(guest.memory_demand_mib for guest in guests) > room:
-            return host.id
-    return None
+        use = sum(guest.usage.cpu_millicores or 0 for guest in guests)
+        ahead = {guest.id: planned.get(guest.id, guest.usage.cpu_millicores or 0) for guest in guests}
+        is_full = use > most or sum(ahead.values()) > int(most * (1 - chosen.wake_headroom_ratio) + 1e-6)
+        if is_full or (room is not None and sum(guest.memory_demand_mib for guest in guests) > room):
+            leaving = [ahead[guest.id] for guest in guests if guest.movable] if len(guests) > 1 else []
+            least = min(leaving, default=NOBODY)
+            found = least if found is None else min(found, least)
+    return found

@@ -161,12 +161,23 @@ def _committed(
             pays[:place] = False
             break
     idle = np.array([unit.idle_watts for unit in order])
-    on_s = np.where(pays | ~np.array([unit.is_on for unit in order], dtype=np.bool_), asleep_for_s, 0.0)
-    whole = _priced(np.full(layers, steps * demand.step_s), demand)
-    value = float((idle * (whole - _priced(on_s, demand))).sum() + cost[pays].sum())
+    is_on = np.array([unit.is_on for unit in order], dtype=np.bool_)
+    on = _on(later, (pays | ~is_on), soon)
+    value = float((idle * (on @ (demand.price * demand.step_s))).sum() + cost[pays].sum())
     return Commitment(
         tuple(order), to_sleep, to_wake, asleep_for_s, pays, value, _bound(order, demand, waking.fill_ratio)
     )
+
+
+def _on(needed_at: npt.NDArray[np.bool_], may_sleep: npt.NDArray[np.bool_], least_steps: int) -> Floats:
+    """Return when each layer is on, 0 or 1 float[units, steps]: always, or when needed and in gaps too short."""
+    on = needed_at | ~may_sleep[:, None]
+    for row in np.flatnonzero(may_sleep & needed_at.any(axis=1)).tolist():
+        places = np.flatnonzero(needed_at[row])
+        for start, end in zip(places[:-1].tolist(), places[1:].tolist(), strict=True):
+            if end - start <= least_steps:
+                on[row, start:end] = True
+    return on.astype(np.float64)
 
 
 def _priced(seconds: Floats, demand: Demand) -> Floats:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cluster.config.settings import Settings, WindowKind
 from cluster.history import Metric, slot_of
+from cluster.limits import Resource, demand, limit
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Store
 from scheduler.energy.night import CONSOLIDATE, night_of
@@ -41,14 +42,13 @@ class EnergyDesk:
         from scheduler.forecast.forecast import Limits, forecast
 
         chosen = settings.consolidate
-        hosts = sum(snapshot.why_no_target(host) is None for host in snapshot.hosts)
-        group = max(1, len(snapshot.guests) // max(1, hosts))
         guests = tuple(sorted(guest.id for guest in snapshot.guests))
         known = (slot_of(now), guests, chosen.horizon_s, chosen.quantile)
         if self._outlook is None or known != self._known:
             rings = {one: {Metric.CPU_MILLICORES: self._store.usage(one, Metric.CPU_MILLICORES)} for one in guests}
             limits = {guest.id: Limits(guest.vcpus * 1000, guest.memory_mib) for guest in snapshot.guests}
-            self._outlook = outlook_of(forecast(rings, now, chosen.horizon_s, limits), chosen.quantile, group)
+            ahead = forecast(rings, now, chosen.horizon_s, limits)
+            self._outlook = outlook_of(ahead, chosen.quantile, group_size(snapshot, settings), chosen.least_off_s)
             self._known = known
         return self._outlook
 
@@ -57,3 +57,14 @@ def is_wanted(settings: Settings) -> bool:
     """Tell whether hosts are to be put to sleep at any time."""
     nights = any(window.kind is WindowKind.NIGHT for window in settings.windows)
     return nights or settings.scheduler.policy == CONSOLIDATE
+
+
+def group_size(snapshot: Snapshot, settings: Settings) -> int:
+    """Return how many guests a host holds when all are on as few hosts as their present use needs."""
+    parts = []
+    for resource in (Resource.CPU, Resource.MEMORY):
+        most = [limit(host, resource, settings.limits) or 0 for host in snapshot.hosts]
+        held = sum(demand(guest, resource) for guest in snapshot.guests)
+        parts.append(held / max(1.0, sum(most) * (1 - settings.consolidate.headroom_ratio)))
+    hosts = max(1.0, max(parts) * len(snapshot.hosts) + settings.consolidate.reserve_hosts)
+    return max(1, round(len(snapshot.guests) / hosts))

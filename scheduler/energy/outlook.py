@@ -55,11 +55,11 @@ def present_outlook(snapshot: Snapshot, horizon_s: float) -> Outlook:
     return Outlook(snapshot.taken_at, SLOT_S, total, lambda _steps: use, "present use")
 
 
-def outlook_of(forecast: Forecast, quantile: float, group_size: int) -> Outlook:
+def outlook_of(forecast: Forecast, quantile: float, group_size: int, soon_s: float) -> Outlook:
     """Return the outlook of a forecast, for hosts that hold about `group_size` guests each.
 
     The quantile of all guests' sum tells the course over time; what hosts must hold is more, since each has its own
-    peak: by so much as the guests' shares over the first hour sum to more than the peak of the whole in it.
+    peak: by so much as the guests' shares over the first `soon_s` sum to more than the peak of the whole in it.
     """
     guests = forecast.guests
     kept: dict[int, Mapping[str, int]] = {}
@@ -71,7 +71,7 @@ def outlook_of(forecast: Forecast, quantile: float, group_size: int) -> Outlook:
         return kept[steps]
 
     course = forecast.sum_quantile(guests, quantile)
-    first = min(max(1, round(3600 / forecast.step_s)), forecast.steps)
+    first = min(max(1, round(soon_s / forecast.step_s)), forecast.steps)
     peak = int(course[:first].max(initial=0))
     parts = max(1.0, sum(shares(first).values()) / peak) if peak > 0 else 1.0
     total = np.ceil(course * parts).astype(np.int64)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cluster.config.settings import MigrationSettings, Settings
 from cluster.migration.learned import Learned
-from cluster.plan import Migrate, Sleep, Step
+from cluster.plan import Migrate, Sleep, Step, Wake
 from cluster.problem import Problem
 from scheduler.planner.edges import order_edges
 from scheduler.planner.foresight import Foresight
@@ -66,3 +66,11 @@ def build_steps(
             )
         )
     return tuple(steps)
+
+
+def with_wakes(steps: tuple[Step, ...], wake: Sequence[tuple[str, str]]) -> tuple[Step, ...]:
+    """Return the steps with those added that wake hosts, each for its sentence, beside them; none to no steps."""
+    if not steps:
+        return steps
+    first = len(steps) + 1
+    return (*steps, *(Wake(f"s{first + i}", host, reason) for i, (host, reason) in enumerate(wake)))
