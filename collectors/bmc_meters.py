@@ -20,8 +20,8 @@ from cluster.errors import StepError, TrimtabError
 
 MOST_AT_ONCE = 32
 MOST_WATTS = 1e6
-CALLS = 5
-"""A reading takes so many calls of a deadline each at most, and what is late counts with the next round."""
+ROUND_S = 2.0
+"""How long a round is waited for: the leader has more to do. What comes later counts with the next round."""
 
 
 class Meter(Protocol):
@@ -126,7 +126,7 @@ def open_meters(settings: Settings, clock: Clock) -> BmcMeters:
         for host in settings.hosts
         if host.bmc is not None and host.bmc.driver in METERS
     }
-    return BmcMeters(found, clock, CALLS * deadline_s)
+    return BmcMeters(found, clock, ROUND_S)
 
 
 def _redfish(host: str, bmc: BmcSettings, deadline_s: float) -> Meter:

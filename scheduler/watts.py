@@ -132,11 +132,11 @@ class WattWatch:
 
 
 def reported_watts(reports: Mapping[str, Report], snapshot: Snapshot) -> dict[str, float]:
-    """Return what agents' own meters of whole machines show, of hosts whose figures are fresh."""
+    """Return what agents' own meters of whole machines show, of hosts that are on and whose figures are fresh."""
     found = {}
     for host in snapshot.hosts:
         watts = reports[host.id].observation.usage.watts if host.id in reports else None
-        if watts is not None and host.reachable and not snapshot.is_stale(host):
+        if watts is not None and snapshot.why_unplannable(host) is None:
             found[host.id] = watts
     return found
 
