@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 
 DRAIN, EVACUATE = "drain", "evacuate"
+BY_HAND = "by_hand"
+"""Name of the policy of plans that put one host to sleep, or wake it, because a person asked."""
 EMPTYING = (DRAIN, EVACUATE)
 """Policies that empty hosts: for maintenance, and because they fail."""
 

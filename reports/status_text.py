@@ -53,6 +53,9 @@ def _bar(host: Mapping[str, Any]) -> HostBar:
     age = f"{units.duration(age_s)} old" if age_s is not None else ""
     if why.startswith("stale"):
         notes.append(f"stale (figures {age})")
+    elif why and host.get("power") == "unknown" and host.get("power_requested") == "asleep":
+        seen = host.get("power_observed") or "not seen"
+        notes.append(f"asked to sleep, {seen if seen == 'not seen' else f'seen {seen}'}")
     elif why:
         notes.append(f"{why} (figures {age})" if age_s is not None and age_s > _FRESH_S else why)
     elif age_s is not None and age_s > _FRESH_S:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cluster import power_sight
 from cluster.errors import TrimtabError
 from cluster.formats.plan_file import read_plan, write_plan
-from cluster.plan import Plan, PlanState
+from cluster.plan import Plan, PlanState, Wake
 from cluster.store.protocol import Command, Store
 from executors.runner import PlanRunner
+from scheduler import power_by_hand
 from scheduler.check import why_plan_no_longer_holds
 from scheduler.gate import View, why_no_action
 
@@ -69,6 +71,19 @@ def _abort(command: Command, store: Store, runner: PlanRunner, look: Look, token
     return "stopping what runs, starting nothing more"
 
 
+def _power(command: Command, store: Store, runner: PlanRunner, look: Look, token: int) -> str:
+    plan, view = read_plan(command.argument, "the plan sent"), look()
+    step = power_by_hand.step_of(plan)
+    why = why_no_action(view) or next(iter(view.store_problems), None)
+    why = why or power_by_hand.why_not(step, view.snapshot, view.settings, view.flags, view.now)
+    if why is not None:
+        return f"refused: {why}"
+    if isinstance(step, Wake):
+        store.set_flag(power_sight.BY_HAND + step.host, command.by)
+    runner.begin(plan)
+    return f"plan {plan.id} is under way"
+
+
 def _why_not(plan: Plan, store: Store, view: View) -> str | None:
     if (active := store.active_plan()) is not None:
         return f"plan {active.plan.id} is under way"
@@ -77,4 +92,10 @@ def _why_not(plan: Plan, store: Store, view: View) -> str | None:
     return why_no_action(view) or why_plan_no_longer_holds(plan, view.snapshot, view.settings.limits, view.now)
 
 
-COMMANDS: dict[str, Handler] = {"approve": _approve, "reject": _reject, "apply": _apply, "abort": _abort}
+COMMANDS: dict[str, Handler] = {
+    "approve": _approve,
+    "reject": _reject,
+    "apply": _apply,
+    "abort": _abort,
+    "power": _power,
+}

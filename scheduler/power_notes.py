@@ -7,13 +7,15 @@ from datetime import datetime
 from cluster import power_log
 from cluster.host import PowerState
 from cluster.plan import Sleep, StepState, Wake
-from cluster.power_sight import FACTS, facts_text
+from cluster.power_sight import BY_HAND, FACTS, facts_text
 from cluster.store.protocol import Store
 from executors.events import Event, EventKind
 
 
 def note_power(event: Event, store: Store, now: datetime) -> None:
     """Write down a power step that is done; anything else is let pass. `StoreUnavailableError`."""
+    if event.kind is EventKind.ENDED and isinstance(event.step, Wake):
+        store.set_flag(BY_HAND + event.step.host, None)  # a person's wish counts for one wake
     if event.kind is not EventKind.ENDED or event.state != StepState.DONE or not isinstance(event.step, Sleep | Wake):
         return
     host, slept = event.step.host, isinstance(event.step, Sleep)

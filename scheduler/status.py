@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from cluster import wake_proof
+from cluster import power_sight, wake_proof
 from cluster.config.settings import Encryption, Settings, WindowKind
 from cluster.host import Host
 from cluster.limits import Resource, demand, room
@@ -129,9 +129,22 @@ def _host(host: Host, snapshot: Snapshot, flags: Mapping[str, str], stopped: fro
         "guests": len(guests),
         **ratios,
         "power": host.power.state.value,
+        **_power(host, snapshot, flags),
         "age_s": None if age_s is None else round(age_s, 1),
         "why_unplannable": snapshot.why_unplannable(host),
         "marks": marks,
+    }
+
+
+def _power(host: Host, snapshot: Snapshot, flags: Mapping[str, str]) -> dict[str, object]:
+    """Return what Trimtab asked of a host's power, and what was seen of it: by its driver, or by its own reports."""
+    seen = power_sight.observed(flags, host.id)
+    reports = host.reachable and not snapshot.is_stale(host)
+    state = seen.state if seen is not None else host.power.state if reports else None
+    return {
+        "power_requested": power_sight.asked_state(flags, host.id).value,
+        "power_observed": None if state is None else state.value,
+        "power_why": "" if seen is None else seen.why,
     }
 
 

@@ -135,8 +135,6 @@ class HostPowerExecutor:
     def forget(self, step: Sleep | Wake) -> None:
         """Let go of a step that is over."""
         self._actions.pop(step.id, None)
-        if isinstance(step, Wake):
-            self._store.set_flag(BY_HAND + step.host, None)
 
     def close(self) -> None:
         """Let go of all drivers."""

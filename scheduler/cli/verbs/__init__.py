@@ -35,6 +35,8 @@ VERBS = (
     Verb("fail", "mark a host as failing: empty it first, and fast"),
     Verb("unfail", "take back that a host fails"),
     Verb("wake-test", "prove that a host comes back from sleep"),
+    Verb("sleep", "put an empty host to sleep"),
+    Verb("wake", "wake a host"),
     Verb("pause", "start nothing more, keep watching"),
     Verb("resume", "undo pause"),
     Verb("capture", "write the cluster of this moment to a file"),
