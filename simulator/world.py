@@ -105,13 +105,17 @@ class World:
         self._sample_s = sample_s
         self._samples = 0
         self._ledgers = tuple(ledgers)
-        self._changing: set[str] = set()
+        self.changing: set[str] = set()
+        """Hosts on their way to another power state."""
+        self.version = 0
+        """Grows with every change of who runs where or moves where to."""
         self._next_s: float | None = None
         self._events: list[Event] = []
         self._began = clock.now()
         self._began_monotonic_s = clock.monotonic_s()
         self._t = 0.0
         self._lock = threading.RLock()
+        self._account()
 
     # -- looking -----------------------------------------------------------------------------------------------------
     @contextmanager
@@ -211,7 +215,7 @@ class World:
         with self.present() as now:
             self._account()
             self.hosts[host].power.begin(PowerState.ASLEEP, now)
-            self._changing.add(host)
+            self.changing.add(host)
             self.say(f"host {host} goes to sleep")
 
     def wake_host(self, host: str) -> None:
@@ -219,7 +223,7 @@ class World:
         with self.present() as now:
             self._account()
             self.hosts[host].power.begin(PowerState.ON, now)
-            self._changing.add(host)
+            self.changing.add(host)
             self.say(f"host {host} is being woken")
 
     def inject(self, fault: Fault) -> None:
@@ -248,6 +252,7 @@ class World:
 
     def placement_changed(self, guest: str = "", *hosts: str) -> None:
         """Divide the links anew and let the witness look: at one guest and these hosts, or at everything."""
+        self.version += 1
         self.divide_links()
         self.watcher.changed(self._t, self.holdings, guest, hosts)
 
@@ -308,7 +313,7 @@ class World:
     def _first_happening_s(self) -> float:
         return min(
             self._pending[0].at_s if self._pending else math.inf,
-            min((self.hosts[host].power.done_s for host in self._changing), default=math.inf),
+            min((self.hosts[host].power.done_s for host in self.changing), default=math.inf),
             min((one.next_event_s() for one in self.migrations.values()), default=math.inf),
         )
 
@@ -322,10 +327,10 @@ class World:
         self._account()
         while self._pending and self._pending[0].at_s <= self._t:
             mishaps.apply(self, self._pending.pop(0))
-        for host_id in sorted(self._changing):
+        for host_id in sorted(self.changing):
             if self.hosts[host_id].power.done_s <= self._t:
                 self._power_changed(host_id, self.hosts[host_id])
-        self._changing = {host for host in self._changing if self.hosts[host].power.changing_to is not None}
+        self.changing = {host for host in self.changing if self.hosts[host].power.changing_to is not None}
         for guest, one in sorted(self.migrations.items()):
             for fault in one.sprung(self._t):
                 mishaps.spring(self, fault, one)
