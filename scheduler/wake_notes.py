@@ -136,7 +136,7 @@ class WakeNotes:
     @property
     def doubt_s(self) -> float:
         """For how long after it went to sleep a host is listened to, to be sure that it did."""
-        return 3 * self._quiet_s
+        return 2 * self._quiet_s
 
     @property
     def _quiet_s(self) -> float:
