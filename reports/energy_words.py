@@ -30,6 +30,9 @@ def status_lines(status: Mapping[str, Any]) -> list[str]:
         lines.append(f"power curves fitted to their own meters: {_some(fitted)}")
     if assumed := [host["id"] for host in hosts if host.get("curve") == "assumed"]:
         lines.append(f"no power curve known, a common server's assumed: {_some(assumed)}")
+    if troubled := [host["id"] for host in hosts if host.get("meter_trouble")]:
+        first = next(host["meter_trouble"] for host in hosts if host.get("meter_trouble"))
+        lines.append(f"no reading of the power meter of {_some(troubled)}: {first}")
     alone = [host["package_watts"] for host in hosts if host.get("package_watts") and not host.get("metered")]
     if alone:
         text = f"RAPL shows {units.watts(sum(alone))} on {units.count(len(alone), 'host')}"

@@ -15,16 +15,16 @@ from cluster.watt_fit import NoFit
 from scheduler.curves import fitted_hosts
 from scheduler.past import energy_json
 from scheduler.savings import Draw, draws_of, waking_now
-from scheduler.watts import plausible, read_days, reported_watts
+from scheduler.watts import Shown, plausible, read_days, reported_watts
 
 
 def energy_status(
-    snapshot: Snapshot, store: Store, settings: Settings, now: datetime, shown: Mapping[str, float]
+    snapshot: Snapshot, store: Store, settings: Settings, now: datetime, shown: Shown
 ) -> tuple[dict[str, object], dict[str, dict[str, object]]]:
-    """Return the cluster's part of the status, and each host's by id. `shown`: what BMCs' meters showed last."""
+    """Return the cluster's part of the status, and each host's by id. `shown`: what BMCs' meters told last."""
     flags = store.flags()
     reports = {report.host: report for report in store.reports()}
-    readings = plausible({**shown, **reported_watts(reports, snapshot)}, snapshot)
+    readings = plausible({**shown.watts, **reported_watts(reports, snapshot)}, snapshot)
     fitted = fitted_hosts(flags) if settings.energy.fitted_curves else frozenset[str]()
     by_us = frozenset(host.id for host in snapshot.hosts if flags.get(f"power:{host.id}") == PowerState.ASLEEP)
     active = store.active_plan()
@@ -38,6 +38,7 @@ def energy_status(
             "package_watts": None if usage is None else usage.package_watts,
             "curve": _curve(host, fitted),
             "no_fit": _why_no_fit(flags, host.id),
+            "meter_trouble": shown.troubles.get(host.id),
         }
     return _cluster(list(draws.values()), today), hosts
 

@@ -34,6 +34,10 @@ class Meters(Protocol):
     def read(self, not_older_s: float) -> Mapping[str, float]:
         """Ask all; return the watts read within so many seconds, by host."""
 
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """Why a meter said nothing when it was last asked, by host."""
+
 
 class PowerEyes(Protocol):
     """Looks at the power of hosts that sleep or are silent."""

@@ -19,6 +19,7 @@ from scheduler.check import check_cluster
 from scheduler.energy_status import energy_status
 from scheduler.see import Sight
 from scheduler.wake_notes import blocked_line
+from scheduler.watts import Shown
 
 
 def status_of(
@@ -28,15 +29,15 @@ def status_of(
     sentence: str,
     now: datetime,
     waits: Mapping[str, str] = MappingProxyType({}),
-    shown_watts: Mapping[str, float] = MappingProxyType({}),
+    shown: Shown | None = None,
 ) -> dict[str, object]:
     """Return the state of things. Ratios are of (capacity - reserved), 0 to 1.
 
-    `waits`: why steps of the plan under way wait for more than their turn or a slot, by step id. `shown_watts`: what
-    BMCs' meters showed last, by host.
+    `waits`: why steps of the plan under way wait for more than their turn or a slot, by step id. `shown`: what BMCs'
+    meters showed last.
     """
     snapshot = sight.snapshot
-    energy, watts = energy_status(snapshot, store, settings, now, shown_watts)
+    energy, watts = energy_status(snapshot, store, settings, now, shown or Shown())
     flags = store.flags()
     active = store.active_plan()
     waiting = [record for record in store.plans(20) if record.state is PlanState.WAITING]

@@ -8,6 +8,7 @@ latest readings.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cluster import energy_day, watt_fit
@@ -37,6 +38,14 @@ FIT_AGAIN = timedelta(days=1)
 TRY_AGAIN = timedelta(hours=6)
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What BMCs' meters showed at the last look: watts, and why nothing, by host."""
+
+    watts: Mapping[str, float] = field(default_factory=dict)
+    troubles: Mapping[str, str] = field(default_factory=dict)
+
+
 class WattWatch:
     """One job of the loop. `look` gives the cluster as it is, `lease` leadership while it is held."""
 
@@ -55,8 +64,7 @@ class WattWatch:
         self._look = look
         self._lease = lease
         self._meters = meters
-        self.shown: Mapping[str, float] = {}
-        """What BMCs' meters showed at the last look, by host."""
+        self.shown = Shown()
 
     @property
     def every_s(self) -> float:
@@ -68,14 +76,15 @@ class WattWatch:
         if self._lease() is None:
             return
         most_gap_s = max(LEAST_GAP_S, GAP_LOOKS * self.every_s)
-        self.shown = {} if self._meters is None else self._meters.read(most_gap_s)
+        if self._meters is not None:
+            self.shown = Shown(self._meters.read(most_gap_s), self._meters.troubles)
         if (lease := self._lease()) is None:
             return  # reading meters takes a while
         store, now = self._store, self._clock.now()
         active = store.active_plan()
         snapshot, flags = self._look(active), store.flags()
         reports = {report.host: report for report in store.reports()}
-        readings = plausible({**self.shown, **reported_watts(reports, snapshot)}, snapshot)
+        readings = plausible({**self.shown.watts, **reported_watts(reports, snapshot)}, snapshot)
         self._record(snapshot, reports, readings, now)
         self._fit(snapshot, flags, readings, now)
         days = read_days(store, DAYS_LOOKED_AT)

@@ -76,6 +76,14 @@ def test_the_status_tells_power_and_how_it_is_known() -> None:
     assert status_lines(status(today=lost))[0].endswith("today 0.200 kWh more spent on moves and wakes than saved")
 
 
+def test_a_meter_that_says_nothing_is_told() -> None:
+    """Whose, and why the first of them."""
+    told = status()
+    told["hosts"][1]["meter_trouble"] = "host b: its BMC refuses user u (401)"
+    told["hosts"][2]["meter_trouble"] = "host c: no answer"
+    assert "no reading of the power meter of b, c: host b: its BMC refuses user u (401)" in status_lines(told)
+
+
 def test_a_status_that_knows_no_watts_says_nothing() -> None:
     """Of another version, or without hosts."""
     assert status_lines({}) == []

@@ -30,6 +30,7 @@ class FakeMeters:
 
     def __init__(self) -> None:
         self.shown: dict[str, float] = {}
+        self.troubles: Mapping[str, str] = {}
 
     def read(self, not_older_s: float) -> Mapping[str, float]:
         return dict(self.shown)
@@ -117,7 +118,7 @@ def test_what_a_meter_shows_counts_as_metered() -> None:
     after = energy(stage)
     assert after.used_metered_j - before.used_metered_j == pytest.approx(400 * 60, rel=0.01)
     assert after.used_modelled_j - before.used_modelled_j == pytest.approx(200 * 60, rel=0.01)
-    assert looks.shown == meters.shown
+    assert looks.shown.watts == meters.shown
 
 
 def test_a_good_fit_takes_the_configured_curves_place() -> None:
@@ -181,7 +182,7 @@ def test_the_status_tells_draws_and_what_was_saved() -> None:
     stage, meters = Stage(WATCHED), FakeMeters()
     fall_asleep(stage, "b")
     stage.run(200)
-    meters.shown = {"a": 400.0}
+    meters.shown, meters.troubles = {"a": 400.0}, {"c": "host c: its BMC hangs"}
     stage.loop.watts = watch(stage, meters)
     stage.loop.watts.run()
     status: Any = stage.loop.status()
@@ -198,3 +199,4 @@ def test_the_status_tells_draws_and_what_was_saved() -> None:
     assert energy_now["today"]["money_saved"] == pytest.approx(energy_now["today"]["saved_kwh"] * 0.5, abs=1e-4)
     (no_fit,) = [row["no_fit"] for row in status["hosts"] if row["no_fit"]]
     assert "are needed" in no_fit
+    assert [row["meter_trouble"] for row in status["hosts"]] == [None, None, "host c: its BMC hangs"]
