@@ -49,7 +49,11 @@ def why_not(
     """Say why a host is not put to sleep or woken, on one line; what only its own power knows is not asked here."""
     entry = next((one for one in settings.hosts if one.id == step.host), None)
     if isinstance(step, Wake):
-        return None if entry is not None or not settings.hosts else f"host {step.host} has no [[hosts]] entry: nothing reaches its power"
+        return (
+            None
+            if entry is not None or not settings.hosts
+            else f"host {step.host} has no [[hosts]] entry: nothing reaches its power"
+        )
     host = snapshot.host_by_id.get(step.host)
     if host is None:
         return f"host {step.host} has not reported: what runs there is not seen"

@@ -15,7 +15,9 @@ def taken_over(old: Settings, new: Settings) -> tuple[Settings, tuple[str, ...]]
     """
     if old.hosts and not new.hosts:
         raise InputError("configuration: no [[hosts]] entry; give each host's id and libvirt uri")
-    waiting = [name for name in ("store", "migration", "simulator") if getattr(old, name) != getattr(new, name)]
+    waiting = [
+        name for name in ("store", "migration", "simulator", "power") if getattr(old, name) != getattr(new, name)
+    ]
     collect = replace(old.collect, stale_s=new.collect.stale_s)
     waiting += ["collect"] if collect != new.collect else []
     scheduler = replace(new.scheduler, lease_s=old.scheduler.lease_s, interval_s=old.scheduler.interval_s)
@@ -26,7 +28,7 @@ def taken_over(old: Settings, new: Settings) -> tuple[Settings, tuple[str, ...]]
         if (was := known.get(host.id)) is None:
             waiting.append(f"host {host.id}")
             continue
-        hosts.append(replace(host, uri=was.uri, migration_address=was.migration_address))
+        hosts.append(replace(host, uri=was.uri, migration_address=was.migration_address, bmc=was.bmc))
         waiting += [f"addresses of host {host.id}"] if hosts[-1] != host else []
-    settings = replace(new, store=old.store, migration=old.migration, simulator=old.simulator)
+    settings = replace(new, store=old.store, migration=old.migration, simulator=old.simulator, power=old.power)
     return replace(settings, collect=collect, scheduler=scheduler, hosts=tuple(hosts)), tuple(waiting)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
 
@@ -15,36 +13,21 @@ from cluster.clock import Clock
 from cluster.config.settings import CollectSource, Encryption, HostSettings, Mode, Settings
 from cluster.errors import TrimtabError
 from cluster.store.protocol import Store
+from scheduler.cli.matter import Grade, Matter
+from scheduler.cli.power_diagnosis import power_matters
 
 CLOCK_AHEAD_S = 2.0
-
-
-class Grade(StrEnum):
-    """`unreachable`: something needed does not answer; `refuses`: acting would be refused; `remark`: worth knowing."""
-
-    FINE = "ok"
-    REMARK = "remark"
-    REFUSES = "refuses"
-    UNREACHABLE = "unreachable"
-
-
-@dataclass(frozen=True, slots=True)
-class Matter:
-    """One thing looked at: what was found, and what to do about it (empty when fine)."""
-
-    grade: Grade
-    about: str
-    text: str
-    todo: str = ""
 
 
 def diagnose(settings: Settings, clock: Clock, open_now: Callable[[], Store]) -> Iterator[Matter]:
     """Look at everything, one matter after the other. `open_now` opens the store; it is closed here."""
     yield from _programs(settings)
+    flags: Mapping[str, str] = {}
     try:
         store = open_now()
         try:
             store.ping()
+            flags = store.flags()
             yield from _store(store, settings)
             yield from _reports(store, settings, clock)
             yield from _people(store)
@@ -54,6 +37,7 @@ def diagnose(settings: Settings, clock: Clock, open_now: Callable[[], Store]) ->
     except TrimtabError as error:
         yield Matter(Grade.UNREACHABLE, "store", str(error), "start it, or set store.url to one that answers")
     yield from _hosts(settings, clock)
+    yield from power_matters(settings, clock, flags)
     yield from _gate(settings)
     yield from _encryption(settings)
 

@@ -6,7 +6,8 @@ import argparse
 
 from cluster.store.open import open_store
 from scheduler.cli.context import Context
-from scheduler.cli.diagnosis import Grade, Matter, diagnose
+from scheduler.cli.diagnosis import diagnose
+from scheduler.cli.matter import Grade, Matter
 
 DESCRIPTION = (
     "Look at the store, the hosts, the reports and everything that holds acting back; every line that is not ok says "
