@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 
 from cluster.history import SLOT_S, Metric, UsageRing, slot_of, slot_start
 from scheduler.forecast import joint
-from scheduler.forecast.experts import DAY
+from scheduler.forecast.features import DAY
 from scheduler.forecast.marginal import Marginals, marginals
 from scheduler.forecast.quantiles import between
 from scheduler.forecast.series import Bools, Floats, Ints, aligned, carried_forward
@@ -33,8 +34,21 @@ class Limits:
 
 @dataclass(frozen=True)
 class _OfMetric:
-    history: Floats
-    of: Marginals
+    """One metric's figures; forecast when first asked for."""
+
+    values: Floats
+    steps: int
+    limits: Floats
+
+    @cached_property
+    def history(self) -> Floats:
+        """The past [guest, slot], gaps filled."""
+        return carried_forward(self.values)
+
+    @cached_property
+    def of(self) -> Marginals:
+        """Each guest's own forecast."""
+        return marginals(self.values, self.steps, self.limits)
 
 
 @dataclass(frozen=True)
@@ -141,7 +155,7 @@ def forecast(
     for metric in (Metric.CPU_MILLICORES, Metric.MEMORY_MIB):
         values = cpu if metric is Metric.CPU_MILLICORES else aligned(rings, named, metric, now)
         most = np.asarray([_limit(limits.get(guest), metric) for guest in named], np.float32)
-        parts.append(_OfMetric(carried_forward(values), marginals(values, steps, most)))
+        parts.append(_OfMetric(values, steps, most))
     return Forecast(slot_start(slot_of(now) + 1), SLOT_S, steps, tuple(named), unknown, *parts)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scheduler.forecast.experts import DAY
+from scheduler.forecast.features import DAY
 from scheduler.forecast.quantiles import at_ranks, between
 from scheduler.forecast.series import Floats, Ints
 

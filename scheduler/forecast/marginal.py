@@ -1,8 +1,7 @@
 """Each guest's own forecast: its mean and quantiles at every coming slot, learned from its history alone. Pure.
 
-Several simple forecasts are blended. Each is its guess plus the empirical quantiles of its own past errors at the same
-horizon; the worse its past pinball loss, the less it counts. What is short of history gets wider quantiles: a level q
-is read at q (n + `PRIOR_SLOTS`) / n of the n slots known, and beyond the greatest error towards the guest's limit.
+At some horizons, the `KNOTS`, the quantiles are those of what followed the moments most like now; between them they
+are read linearly. The shorter the history against the horizon, the more probability is laid beyond all that was seen.
 """
 
 from __future__ import annotations
@@ -11,20 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.forecast.experts import DAY, EXPERTS, Expert
+from scheduler.forecast.analogs import Samples, followed
+from scheduler.forecast.features import DAILY_FROM, DAY, WEEKLY_FROM, first_known
 from scheduler.forecast.quantiles import LEVELS, of_rows
 from scheduler.forecast.series import Floats, Ints, carried_forward
 
-LEARNING_SLOTS = 14 * DAY
-"""How far back errors are looked at."""
-TARGETS = 288
-"""About so many past moments are looked at, spread over that time."""
-PRIOR_SLOTS = 3.0
-KNOTS = (1, 2, 3, 6, 12, 24, 48, 96, 144, 288)
-"""Horizons, in slots, at which errors are looked at; between them, quantiles are read linearly."""
-SHARPNESS = 4.0
-"""A forecast's share in the blend is its pinball loss to the power of minus this."""
-JUDGED_AT = 0.95
+KNOTS = (1, 3, 6)
+KNOTS_EVERY = 12
+"""Horizons in slots: these, and then every hour."""
+UNSEEN_SLOTS = 0.5
+"""Weight of what was never seen, against that of each slot of one day's history, at a horizon of one slot."""
+TOGETHER = 16
+"""So many guests are worked on at once: more would not fit a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,79 +33,88 @@ class Marginals:
     known: Ints
 
 
+def knots_until(steps: int) -> tuple[int, ...]:
+    """Return the horizons, in slots, that are looked at for so many steps; the last one is the last step."""
+    return tuple(sorted({knot for knot in (*KNOTS, *range(KNOTS_EVERY, steps, KNOTS_EVERY)) if knot < steps} | {steps}))
+
+
 def marginals(values: Floats, steps: int, limits: Floats) -> Marginals:
     """Forecast the `steps` slots after the last column of `values` [guest, slot] (NaN: unknown).
 
     No figure passes a guest's limit (inf: none known). A guest of whom nothing is known is forecast at its limit.
     """
     known = np.asarray((~np.isnan(values)).sum(axis=1), np.int64)
-    guests = len(values)
-    if guests == 0 or values.shape[1] == 0:
-        whole = np.repeat(limits[:, None], steps, axis=1)
-        return Marginals(whole, np.repeat(whole[None], len(LEVELS), axis=0), known)
-    history = carried_forward(values)
-    asked = [expert for expert in EXPERTS if values.shape[1] >= expert.least_slots]
-    at = sorted({min(knot, steps) for knot in KNOTS})
-    level = np.asarray(LEVELS)[:, None]
-    widened = 0.5 + (level - 0.5) * ((known + PRIOR_SLOTS) / np.maximum(known, 1))
-    at_knots = np.zeros((len(asked), len(LEVELS), guests, len(at)), np.float32)
-    mean_at_knots = np.zeros((len(asked), guests, len(at)), np.float32)
-    loss = np.full((len(asked), guests, len(at)), np.nan, np.float32)
-    for index, expert in enumerate(asked):
-        for place, ahead in enumerate(at):
-            targets = _targets(values.shape[1], ahead, expert)
-            errors = expert.errors(history, ahead, targets)
-            errors[np.isnan(values[:, targets])] = np.nan
-            some = ~np.isnan(errors).all(axis=1)
-            quantiles = of_rows(errors[some], widened[:, some])
-            at_knots[index][:, some, place] = quantiles
-            mean_at_knots[index][some, place] = np.nanmean(errors[some], axis=1)
-            high = of_rows(errors[some], np.full((1, 1), JUDGED_AT))[0][:, None]
-            over = errors[some] - high
-            loss[index][some, place] = np.nanmean(np.maximum(JUDGED_AT * over, (JUDGED_AT - 1) * over), axis=1)
-    weight = _weights(loss)
-    guess = np.stack([np.nan_to_num(expert.guess(history, steps)) for expert in asked])
+    at = knots_until(steps)
+    mean = np.repeat(limits[:, None], len(at), axis=1).astype(np.float32)
+    grid = np.repeat(mean[None], len(LEVELS), axis=0)
+    born = first_known(values)
+    age = values.shape[1] - born
+    kinds = (age >= DAILY_FROM).astype(int) + (age >= WEEKLY_FROM)
+    for kind in range(3):
+        of_kind = np.flatnonzero((kinds == kind) & (known > 0))
+        for first in range(0, len(of_kind), TOGETHER):
+            rows = of_kind[first : first + TOGETHER]
+            part = values[rows, int(born[rows].min()) :]
+            m, g = _of_few(part, at, limits[rows])
+            mean[rows] = m
+            grid[:, rows] = g
     step = np.arange(1, steps + 1)
-    after = np.minimum(np.searchsorted(at, step), len(at) - 1)
+    after = np.searchsorted(at, step)
     before = np.maximum(after - 1, 0)
-    gap = np.maximum(np.asarray(at)[after] - np.asarray(at)[before], 1)
-    part = np.where(after > before, (step - np.asarray(at)[before]) / gap, 0.0).astype(np.float32)
+    gap = np.asarray(at)[after] - np.asarray(at)[before]
+    share = np.where(gap > 0, (step - np.asarray(at)[before]) / np.maximum(gap, 1), 0.0).astype(np.float32)
 
     def along(knots: Floats) -> Floats:
-        return np.asarray(knots[..., before] * (1 - part) + knots[..., after] * part, np.float32)
+        low = knots[..., before]
+        return np.asarray(low + _less(knots[..., after], low) * share, np.float32)
 
-    share = along(weight)
-    centre = (share * guess).sum(axis=0)
-    mean = centre + (share * along(mean_at_knots)).sum(axis=0)
-    grid = centre[None] + (share[:, None] * along(at_knots)).sum(axis=0)
-    return _bounded(mean, grid, known, limits)
+    return Marginals(along(mean), along(grid), known)
 
 
-def _targets(slots: int, ahead: int, expert: Expert) -> Ints:
-    """Return past slots to look at, the newest among them, evenly spread: those that could have been guessed."""
-    lag = ahead if expert.season == 0 else expert.season * -(-ahead // expert.season)
-    first = max(lag, slots - LEARNING_SLOTS)
-    # A stride that shares no factor with a day's slots sees all times of the day.
-    stride = max(1, (slots - first) // TARGETS)
-    while stride > 1 and np.gcd(stride, DAY) > 1:
-        stride -= 1
-    return np.arange(slots - 1, first - 1, -stride, dtype=np.int64)[::-1] if first < slots else np.zeros(0, np.int64)
+def _less(high: Floats, low: Floats) -> Floats:
+    """Return the difference, 0 where both are infinite."""
+    return np.subtract(high, low, out=np.zeros_like(high), where=np.isfinite(high))
 
 
-def _weights(loss: Floats) -> Floats:
-    """Return each forecast's share [expert, guest, knot], summing to 1, from its loss; NaN loss: not asked."""
-    best = np.nanmin(np.where(np.isnan(loss), np.inf, loss), axis=0)
-    best = np.where(np.isfinite(best), best, 1.0)
-    relative = (loss + 1e-3) / (best + 1e-3)
-    raw = np.where(np.isnan(loss), 0.0, relative**-SHARPNESS)
-    raw[0] = np.where(raw.sum(axis=0) == 0, 1.0, raw[0])
-    return np.asarray(raw / raw.sum(axis=0), np.float32)
-
-
-def _bounded(mean: Floats, grid: Floats, known: Ints, limits: Floats) -> Marginals:
+def _of_few(values: Floats, at: tuple[int, ...], limits: Floats) -> tuple[Floats, Floats]:
+    """Return mean [guest, knot] and quantiles [level, guest, knot] of guests that are about equally long known."""
+    guests = len(values)
+    recorded = ~np.isnan(values)
+    born = first_known(values)
+    history = carried_forward(values)
+    history = np.where(np.isnan(history), np.float32(0), history)
+    unrecorded = np.where(recorded, np.float32(0), np.float32(np.inf))
+    mean = np.empty((guests, len(at)), np.float32)
+    grid = np.empty((len(LEVELS), guests, len(at)), np.float32)
+    slots = recorded.sum(axis=1)
+    least = np.where(recorded, values, np.inf).min(axis=1)
+    most = history.max(axis=1)
+    # A history of under a day has not shown what levels there are: what follows is taken relative to now's level.
+    relative = np.minimum(1.0, DAY / slots)[:, None].astype(np.float32)
+    now = history[:, -1:]
+    for place, (ahead, seen) in enumerate(zip(at, followed(history, unrecorded, born, at), strict=True)):
+        figures = np.maximum(seen.use + relative * (now + seen.growth - seen.use), 0)
+        unseen = _unseen(slots, ahead)
+        level = np.asarray(LEVELS, np.float32)[:, None] / (1 - unseen)
+        quantiles = of_rows(figures, seen.weights, np.minimum(level, 1))
+        top = quantiles[-1]
+        beyond = np.minimum(limits, np.maximum(top, most) * 2 - least)
+        over = np.clip((np.asarray(LEVELS, np.float32)[:, None] - (1 - unseen)) / unseen, 0, 1)
+        grid[:, :, place] = quantiles + np.maximum(beyond - top, 0) * over
+        mean[:, place] = _mean(figures, seen)
     cap = limits[:, None]
-    unknown = known == 0
-    mean = np.where(unknown[:, None], cap, np.clip(mean, 0, cap))
-    grid = np.maximum.accumulate(np.clip(grid, 0, cap), axis=0)
-    grid = np.where(unknown[None, :, None], cap, grid)
-    return Marginals(np.asarray(mean, np.float32), np.asarray(grid, np.float32), known)
+    return np.minimum(mean, cap), np.maximum.accumulate(np.minimum(grid, cap[None]), axis=0)
+
+
+def _unseen(slots: Ints, ahead: int) -> Floats:
+    """Return the probability laid on what was never seen [guest].
+
+    Slots apart by less than the horizon tell little anew; a history of many days has shown what a day can bring.
+    """
+    weight = UNSEEN_SLOTS * np.sqrt(ahead) * DAY / slots
+    return np.asarray(weight / (slots + weight), np.float32)
+
+
+def _mean(figures: Floats, seen: Samples) -> Floats:
+    whole = np.maximum(seen.weights.sum(axis=1), 1e-9)
+    return np.asarray((figures * seen.weights).sum(axis=1) / whole, np.float32)

@@ -1,9 +1,8 @@
-"""Empirical quantiles of many rows at once, rows of unequal length included, and reading between levels. Pure."""
+"""Empirical quantiles of many rows at once, samples weighted, and reading between the levels kept. Pure."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from scheduler.forecast.series import Floats, Ints
 
@@ -11,19 +10,32 @@ LEVELS = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 1.0)
 """The levels at which a forecast keeps its quantiles; others are read between them."""
 
 
-def of_rows(samples: Floats, levels: npt.NDArray[np.float64]) -> Floats:
-    """Return the quantiles [level, row] of samples [row, n], NaN left out; `levels` [level, row] or [level, 1].
+def of_rows(samples: Floats, weights: Floats, levels: Floats) -> Floats:
+    """Return the quantiles [level, row] at `levels` [level, row] of samples [row, n] with weights, 0 for left out.
 
-    Between order statistics it is linear; a row without any sample is NaN.
+    Each sample stands in the middle of its weight; between them it is linear, beyond the outer ones level. A row
+    without weight has the quantiles of its least figure.
     """
-    ordered = np.sort(samples, axis=1)
-    count = samples.shape[1] - np.isnan(samples).sum(axis=1)
-    place = np.clip(levels, 0.0, 1.0) * np.maximum(count - 1, 0)
-    low = np.floor(place).astype(np.int64)
-    high = np.minimum(low + 1, np.maximum(count - 1, 0))
-    part = (place - low).astype(np.float32)
-    rows = np.arange(len(samples))
-    return np.asarray(ordered[rows, low] * (1 - part) + ordered[rows, high] * part, np.float32)
+    order = np.argsort(samples, axis=1)
+    ordered = np.take_along_axis(samples, order, axis=1)
+    weight = np.take_along_axis(weights, order, axis=1)
+    place = np.cumsum(weight, axis=1)
+    whole = np.maximum(place[:, -1:], 1e-9)
+    place -= weight / 2
+    place /= whole
+    # Samples without weight lie on the place of others and must not be read: they take the figure before them.
+    counted = np.where(weight > 0, np.arange(weight.shape[1]), 0)
+    first = np.where((weight > 0).any(axis=1), (weight > 0).argmax(axis=1), 0)[:, None]
+    ordered = np.take_along_axis(ordered, np.maximum(np.maximum.accumulate(counted, axis=1), first), axis=1)
+    row = np.arange(len(samples))
+    made = np.empty((len(levels), len(samples)), np.float32)
+    for index, level in enumerate(levels):
+        high = np.minimum((place < level[:, None]).sum(axis=1), samples.shape[1] - 1)
+        low = np.maximum(high - 1, 0)
+        gap = place[row, high] - place[row, low]
+        part = np.clip((level - place[row, low]) / np.where(gap > 0, gap, 1), 0, 1)
+        made[index] = ordered[row, low] + (ordered[row, high] - ordered[row, low]) * np.where(gap > 0, part, 1)
+    return made
 
 
 def between(grid: Floats, level: float) -> Floats:
