@@ -37,6 +37,8 @@ def _plan(plan: Mapping[str, Any]) -> list[str]:
     steps = ", ".join(f"{number} {state}" for state, number in counts.items()) or "no steps"
     lines = ["", f"  {units.plain(plan['id'])}  {made}  {units.plain(plan['policy'])}, {plan['state']}: {steps}"]
     lines += _wrap(units.plain(plan["why"]), "    ", "    ") if plan["why"] else []
+    if plan["ended"] and set(counts) - {"done"}:
+        lines += _wrap(units.plain(plan["ended"]), "    ", "    ")
     parts = []
     if plan["measured"]["moves_done"]:
         parts.append(_measured(plan["measured"]))

@@ -73,7 +73,8 @@ def test_without_its_own_figures_a_moves_time_is_the_journals() -> None:
         ("waiting", None, None),
     ]
     assert one["steps"] == {"waiting": 1, "done": 2, "failed": 1}
-    assert (one["slept"], one["woken"], one["why"]) == (["a"], [], "not all of it went well")
+    assert (one["slept"], one["woken"]) == (["a"], [])
+    assert (one["why"], one["ended"]) == ("because of p1", "not all of it went well")
     assert (one["planned_s"], one["took_s"]) == (30.0, 35.0)
     assert one["measured"] == {
         "moves_done": 1,

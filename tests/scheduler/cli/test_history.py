@@ -66,6 +66,7 @@ def test_plans_and_days_are_told(trimtab: Call, past: MemoryStore) -> None:
     assert max(map(len, ended.out.splitlines())) <= 100
     assert "Plans of the last 7 days: 1" in ended.out and "old" not in ended.out
     assert "balance, ended: 1 waiting, 1 done, 1 failed" in ended.out
+    assert "because of new" in ended.out and "one of 3 steps failed" in ended.out
     assert "1 move: 110 MiB (predicted 100 MiB) in 4 s of moving (predicted 2.5 s)" in ended.out
     rows = [line for line in ended.out.splitlines() if line.startswith(("2026", "together"))]
     assert len(rows) == 3
