@@ -23,6 +23,8 @@ SPARSE = 5
 SPARSE_AHEAD, SPARSE_SLOTS = 24, 10 * DAY
 """From so far ahead, and of histories so long, no other moments are compared either."""
 LEAST_SCALE = 0.3
+WEIGHED_AGAIN = 1.6
+"""What counts is weighed again when the horizon is so many times longer."""
 NEIGHBOURS = ((2, 60), (6, 120), (12, 300))
 MOST_NEIGHBOURS = 1000
 """How many moments are taken up to how many slots ahead: the farther, the less the present tells, and the more."""
@@ -68,6 +70,8 @@ def followed(history: Floats, known: Floats, born: Ints, knots: Sequence[int]) -
     far: Floats = np.zeros((guests, 0, slots + max(knots)), np.float32)
     far_penalty: Floats = known
     skipped = -1
+    weighed_until = 0.0
+    coefficients: Floats = np.zeros((guests, 0), np.float32)
     row = np.arange(guests)[:, None]
     for ahead in knots:
         if slots <= ahead + SPARSE:
@@ -80,7 +84,9 @@ def followed(history: Floats, known: Floats, born: Ints, knots: Sequence[int]) -
             made = [seasonal(smooth, born, max(knots), one, skipped if one[0] == DAY else 0) for one in seasons]
             far = np.stack([part for part, _ in made], axis=1)
             far_penalty = known + sum(part[:, :slots] for _, part in made)
-        coefficients = _coefficients(sparse, far, roots, far_penalty, ahead, scale)
+        if ahead >= weighed_until:
+            coefficients = _coefficients(sparse, far, roots, far_penalty, ahead, scale)
+            weighed_until = ahead * WEIGHED_AGAIN
         moments = sparse if ahead >= SPARSE_AHEAD and slots >= SPARSE_SLOTS else every
         count = moments.count(slots, ahead)
         ends = slice(moments.first + ahead, slots, moments.step)

@@ -15,9 +15,9 @@ from scheduler.forecast.features import DAILY_FROM, DAY, WEEKLY_FROM, first_know
 from scheduler.forecast.quantiles import LEVELS, of_rows
 from scheduler.forecast.series import Floats, Ints, carried_forward
 
-KNOTS = (1, 3, 6)
-KNOTS_EVERY = 12
-"""Horizons in slots: these, and then every hour."""
+KNOTS = (1, 3, 6, 12, 24, 36)
+KNOTS_EVERY = 24
+"""Horizons in slots: these, and then every two hours."""
 UNSEEN_SLOTS = 0.5
 """Weight of what was never seen, against that of each slot of one day's history, at a horizon of one slot."""
 TOGETHER = 16
@@ -35,7 +35,9 @@ class Marginals:
 
 def knots_until(steps: int) -> tuple[int, ...]:
     """Return the horizons, in slots, that are looked at for so many steps; the last one is the last step."""
-    return tuple(sorted({knot for knot in (*KNOTS, *range(KNOTS_EVERY, steps, KNOTS_EVERY)) if knot < steps} | {steps}))
+    return tuple(
+        sorted({knot for knot in (*KNOTS, *range(2 * KNOTS_EVERY, steps, KNOTS_EVERY)) if knot < steps} | {steps})
+    )
 
 
 def marginals(values: Floats, steps: int, limits: Floats) -> Marginals:

@@ -14,23 +14,21 @@ def of_rows(samples: Floats, weights: Floats, levels: Floats) -> Floats:
     """Return the quantiles [level, row] at `levels` [level, row] of samples [row, n] with weights, 0 for left out.
 
     Each sample stands in the middle of its weight; between them it is linear, beyond the outer ones level. A row
-    without weight has the quantiles of its least figure.
+    without any weight has its first sample for all of them.
     """
-    order = np.argsort(samples, axis=1)
+    order = np.argsort(np.where(weights > 0, samples, np.float32(np.inf)), axis=1)
     ordered = np.take_along_axis(samples, order, axis=1)
     weight = np.take_along_axis(weights, order, axis=1)
     place = np.cumsum(weight, axis=1)
     whole = np.maximum(place[:, -1:], 1e-9)
     place -= weight / 2
     place /= whole
-    # Samples without weight lie on the place of others and must not be read: they take the figure before them.
-    counted = np.where(weight > 0, np.arange(weight.shape[1]), 0)
-    first = np.where((weight > 0).any(axis=1), (weight > 0).argmax(axis=1), 0)[:, None]
-    ordered = np.take_along_axis(ordered, np.maximum(np.maximum.accumulate(counted, axis=1), first), axis=1)
+    # Those left out stand at the end and must not be read.
+    last = np.maximum((weights > 0).sum(axis=1) - 1, 0)
     row = np.arange(len(samples))
     made = np.empty((len(levels), len(samples)), np.float32)
     for index, level in enumerate(levels):
-        high = np.minimum((place < level[:, None]).sum(axis=1), samples.shape[1] - 1)
+        high = np.minimum(np.count_nonzero(place < level[:, None], axis=1), last)
         low = np.maximum(high - 1, 0)
         gap = place[row, high] - place[row, low]
         part = np.clip((level - place[row, low]) / np.where(gap > 0, gap, 1), 0, 1)
