@@ -88,6 +88,18 @@ def _facts(text: str) -> Report | None:
         return None  # another version's: the host comes back with its first report
 
 
+def why_not_wake(host: str, flags: Mapping[str, str]) -> str | None:
+    """Say why Trimtab does not wake a host by itself: not it put the host to sleep, or a person has taken it out."""
+    if BY_HAND + host in flags:
+        return None
+    if ASKED + host not in flags:
+        return f"host {host} was not put to sleep by Trimtab, which leaves it alone: trimtab wake {host}"
+    for mark, what in (("drain", "is drained"), ("cordon", "is cordoned"), ("fail", "is marked as failing")):
+        if f"{mark}:{host}" in flags:
+            return f"host {host} {what}, and left asleep: trimtab wake {host}"
+    return None
+
+
 def effective_state(
     host: str,
     reported: PowerState,

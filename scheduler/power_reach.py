@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
+from cluster.host import Host, PowerState
 from cluster.snapshot import Snapshot
 from executors.protocol import PowerExecutor
 
@@ -24,8 +25,13 @@ def within_reach(snapshot: Snapshot, power: PowerExecutor | None) -> Snapshot:
         return snapshot
     hosts = tuple(
         replace(host, power=replace(host.power, controllable=False))
-        if host.power.controllable and known.why_not_sleep(host.id) is not None
+        if host.power.controllable and (known.why_not_sleep(host.id) is not None or _is_taken_out(host))
         else host
         for host in snapshot.hosts
     )
     return replace(snapshot, hosts=hosts)
+
+
+def _is_taken_out(host: Host) -> bool:
+    """Tell whether a host that does not run was taken out by a person: it may be in pieces, and stays asleep."""
+    return host.power.state is not PowerState.ON and (host.cordoned or host.failing)

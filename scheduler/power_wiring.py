@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from functools import cache
+from urllib.parse import urlsplit
 
 from cluster.clock import Clock
 from cluster.config.settings import CollectSource, HostSettings, Settings
@@ -55,11 +57,24 @@ def open_power(settings: Settings, clock: Clock, store: Store) -> PowerParts | N
         clock,
         chosen,
         room,
-        own=[host.id for host in settings.hosts if is_own(host)],
+        kept_on=kept_on(settings),
         quiet_s=1.5 * settings.collect.interval_s,
     )
     observer = PowerObserver(workers, store, clock, chosen, room, settings.collect.stale_s)
     return PowerParts(executor, observer, tuple(connections.values()))
+
+
+def kept_on(settings: Settings) -> dict[str, str]:
+    """Return the hosts that must never sleep, each with what it is: this process's own, and the store's."""
+    store = urlsplit(settings.store.url).hostname or ""
+    addresses = _addresses(store) if store else frozenset()
+    found = {}
+    for host in settings.hosts:
+        if is_own(host):
+            found[host.id] = "is this scheduler's own"
+        elif store and (store in _names(host) or addresses & frozenset().union(*map(_addresses, _names(host)))):
+            found[host.id] = "is the store's own (store.url)"
+    return found
 
 
 def is_own(host: HostSettings) -> bool:
@@ -67,3 +82,18 @@ def is_own(host: HostSettings) -> bool:
     if host.uri and (not is_remote(host.uri) or is_this_machine(host.uri)):
         return True
     return host.id.partition(".")[0] == socket.gethostname().partition(".")[0]
+
+
+def _names(host: HostSettings) -> frozenset[str]:
+    """Return the names and addresses that a host is known by."""
+    names = {host.id, host.id.partition(".")[0], urlsplit(host.uri).hostname or "", host.migration_address}
+    return frozenset(names - {""})
+
+
+@cache
+def _addresses(name: str) -> frozenset[str]:
+    """Return a name's addresses; none for a name that nobody knows now."""
+    try:
+        return frozenset(str(found[4][0]) for found in socket.getaddrinfo(name, None))
+    except (OSError, UnicodeError):
+        return frozenset()

@@ -142,16 +142,14 @@ class RedfishConnection:
         payload = None if body is None else json.dumps(body).encode()
         if payload is not None:
             headers["Content-Type"] = "application/json"
-        connection = self._open()
+        connection = self._connection()
         # Time-outs of sockets are per read: whoever answers byte by byte is cut off by this.
         opened: list[socket.socket] = []
         watchdog = threading.Timer(self._deadline_s, _cut, (opened,))
         watchdog.daemon = True
         watchdog.start()
         try:
-            connection.connect()
-            # Kept beside the connection, which forgets it once the last answer's head has come.
-            opened.append(connection.sock)
+            self._connect(connection, opened)
             connection.request(method, path, body=payload, headers=headers)
             answer = connection.getresponse()
             said = answer.read(MOST_BYTES + 1)
@@ -182,9 +180,23 @@ class RedfishConnection:
             raise StepError(f"host {self._host}: its BMC refuses {method} {path} ({status}){_because(said)}")
         return said
 
-    def _open(self) -> http.client.HTTPConnection:
-        if not self._secure:
-            return http.client.HTTPConnection(self._name, self._port, timeout=self._deadline_s)
+    def _connection(self) -> http.client.HTTPConnection:
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        return kind(self._name, self._port, timeout=self._deadline_s)
+
+    def _connect(self, connection: http.client.HTTPConnection, opened: list[socket.socket]) -> None:
+        """Connect, with all that is opened known to the watchdog before anything is waited for."""
+        plain = socket.create_connection((self._name, connection.port), self._deadline_s)
+        opened.append(plain)
+        connection.sock = plain
+        if self._secure:
+            context = self._context()
+            sealed = context.wrap_socket(plain, server_hostname=self._name, do_handshake_on_connect=False)
+            opened.append(sealed)
+            connection.sock = sealed
+            sealed.do_handshake()
+
+    def _context(self) -> ssl.SSLContext:
         try:
             context = ssl.create_default_context(cafile=self._bmc.ca_file or None)
         except (OSError, ssl.SSLError) as error:
@@ -195,7 +207,7 @@ class RedfishConnection:
         if not self._bmc.verify_tls:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        return http.client.HTTPSConnection(self._name, self._port, timeout=self._deadline_s, context=context)
+        return context
 
     def _nonsense(self, what: str) -> StepError:
         return StepError(f"host {self._host}: its BMC answers with {what}: that is not understood")

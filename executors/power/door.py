@@ -20,6 +20,8 @@ from executors.power.active_guests import why_not_empty
 from executors.power.rooms import ANSWER, ASK, Answer, Ask, read_answer, read_ask
 
 DOOR = Path("/run/trimtab/no-starts")
+DAEMONS = tuple(Path(run, f"{daemon}.pid") for run in ("/run", "/run/libvirt") for daemon in ("libvirtd", "virtqemud"))
+"""Where libvirt's daemon writes that it has started: it looks for new hooks only then."""
 HOOKS = (Path("/etc/libvirt/hooks/qemu.d/trimtab"), Path("/etc/libvirt/hooks/qemu"))
 MARK = b"trimtab/no-starts"
 """What a hook that looks at the door has in its text."""
@@ -37,7 +39,9 @@ class Door:
         clock: Clock,
         door: Path = DOOR,
         hooks: tuple[Path, ...] = HOOKS,
+        daemons: tuple[Path, ...] = DAEMONS,
     ) -> None:
+        self._daemons = daemons
         self._host = host
         self._connection = connection
         self._clock = clock
@@ -102,8 +106,18 @@ class Door:
             self._door.unlink(missing_ok=True)
 
     def _is_hooked(self) -> bool:
+        """Tell whether libvirt asks a hook of ours: one that was there when its daemon started."""
+        started = [seen for one in self._daemons if (seen := _changed_s(one)) is not None]
         for hook in self._hooks:
             with suppress(OSError):
-                if os.access(hook, os.X_OK) and MARK in hook.read_bytes():
+                is_ours = os.access(hook, os.X_OK) and MARK in hook.read_bytes()
+                if is_ours and started and hook.stat().st_mtime <= max(started):
                     return True
         return False
+
+
+def _changed_s(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None

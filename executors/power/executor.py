@@ -6,10 +6,11 @@ told anything only after `may_begin`, which asks the store for the fencing token
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from cluster.clock import Clock
 from cluster.config.power import PowerSettings
@@ -17,13 +18,14 @@ from cluster.errors import (
     ConflictError,
     FencedError,
     HostUnreachableError,
+    InputError,
     RefusedError,
-    StepError,
     StoreUnavailableError,
+    TrimtabError,
 )
 from cluster.host import PowerState
 from cluster.plan import Sleep, Wake
-from cluster.power_sight import ASKED, BY_HAND, DOWN, FACTS, facts_text
+from cluster.power_sight import ASKED, DOWN, FACTS, facts_text, why_not_wake
 from cluster.store.protocol import Store
 from executors.power.protocol import PowerDriver
 from executors.power.rooms import Room
@@ -43,13 +45,14 @@ class _Action:
     began_s: float
     task: Task | None = None
     down_since: datetime | None = None
+    told: bool = False
 
 
 class HostPowerExecutor:
     """An `executors.protocol.PowerExecutor` and `PowerOfHosts` over drivers.
 
-    `room` is where a host is made sure to be empty; `own` are hosts that this scheduler itself may run on. A host that
-    shows itself down is believed only when it has not reported for `quiet_s`.
+    `room` is where a host is made sure to be empty; `kept_on` are hosts that must never sleep ("is ..."), such as this
+    scheduler's own. A host that shows itself down is believed only when it has not reported for `quiet_s`.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class HostPowerExecutor:
         settings: PowerSettings,
         room: Room,
         *,
-        own: Collection[str] = (),
+        kept_on: Mapping[str, str] = MappingProxyType({}),
         quiet_s: float = 15.0,
     ) -> None:
         self.workers = workers
@@ -68,7 +71,7 @@ class HostPowerExecutor:
         self._clock = clock
         self._settings = settings
         self._room = room
-        self._own = frozenset(own)
+        self._kept_on = kept_on
         self._quiet_s = quiet_s
         self._actions: dict[str, _Action] = {}
 
@@ -76,8 +79,8 @@ class HostPowerExecutor:
         """Say why a host can never be put to sleep here: it has no driver, or is this scheduler's own."""
         if host not in self.workers:
             return f"host {host} has no bmc in its [[hosts]]: nothing reaches its power"
-        if host in self._own:
-            return f"host {host} is this scheduler's own"
+        if (why := self._kept_on.get(host)) is not None:
+            return f"host {host} {why}"
         return None
 
     # -- one step ----------------------------------------------------------------------------------------------------
@@ -88,15 +91,16 @@ class HostPowerExecutor:
             if (why := self.why_not_sleep(step.host)) is not None:
                 raise RefusedError(why)
             self._mark_asleep(step.host)
-            self._begin(step, worker, lambda driver: self._sleep(step, driver, may_begin))
+            try:
+                self._begin(step, worker, lambda driver, action: self._sleep(step, driver, action, may_begin))
+            except RefusedError:
+                self._unmark(step.host)
+                raise
             return
-        flags = self._store.flags()
-        if ASKED + step.host not in flags and BY_HAND + step.host not in flags:
-            raise RefusedError(
-                f"host {step.host} was not put to sleep by Trimtab, which leaves it alone: trimtab wake {step.host}"
-            )
+        if (why := why_not_wake(step.host, self._store.flags())) is not None:
+            raise RefusedError(why)
         self._room.leave(step.host)
-        self._begin(step, worker, lambda driver: self._wake(step, driver, may_begin))
+        self._begin(step, worker, lambda driver, action: self._tell(step.host, driver.wake, action, may_begin))
 
     def adopt(self, step: Sleep | Wake, asked: bool, may_begin: MayBegin) -> None:
         """Take over a step of another process: one that was told to sleep is watched, one to be woken is told again."""
@@ -108,7 +112,7 @@ class HostPowerExecutor:
             return
         worker = self._worker(step)
         # Waking a host that is told already, or on, changes nothing.
-        self._begin(step, worker, lambda driver: self._wake(step, driver, may_begin))
+        self._begin(step, worker, lambda driver, action: self._tell(step.host, driver.wake, action, may_begin))
 
     def poll(self, step: Sleep | Wake) -> Progress:
         """Say how far a step is, without waiting for anything. `RefusedError`: it was not begun after all."""
@@ -117,10 +121,10 @@ class HostPowerExecutor:
         if action.task is not None and not action.task.over:
             return Progress(running=True, error=self._why_long(worker))
         error = None if action.task is None else action.task.error
-        if isinstance(error, RefusedError):
+        if error is not None and not action.told:
             if isinstance(step, Sleep):
                 self._unmark(step.host)
-            raise error
+            raise RefusedError(str(error))
         if error is not None and not isinstance(error, HostUnreachableError):
             # The host's power answered, and would not. Whether the host goes down all the same is watched elsewhere.
             return Progress(running=False, error=str(error))
@@ -142,40 +146,54 @@ class HostPowerExecutor:
             worker.close()
 
     # -- what is done on a host's thread -------------------------------------------------------------------------------
-    def _begin(self, step: Sleep | Wake, worker: HostWorker, function: Callable[[PowerDriver], None]) -> None:
+    def _begin(self, step: Sleep | Wake, worker: HostWorker, function: Callable[[PowerDriver, _Action], None]) -> None:
         what = "put to sleep" if isinstance(step, Sleep) else "wake"
         action = self._actions[step.id] = self._action()
-        action.task = worker.begin(what, function)
+        action.task = worker.begin(what, lambda driver: function(driver, action))
         if action.task is None:
             del self._actions[step.id]
             raise RefusedError(f"host {step.host}: what was asked of its power before hangs: {self._why_long(worker)}")
 
-    def _sleep(self, step: Sleep, driver: PowerDriver, may_begin: MayBegin) -> None:
+    def _sleep(self, step: Sleep, driver: PowerDriver, action: _Action, may_begin: MayBegin) -> None:
+        try:
+            # Before each try: what was seen before the last one may not be so any more.
+            self._tell(step.host, driver.sleep, action, may_begin, lambda: self._clear(step, action))
+        except TrimtabError as error:
+            # One that did not answer may have been told all the same: nothing is taken back.
+            if not (action.told and isinstance(error, HostUnreachableError)):
+                self._room.leave(step.host)
+            raise
+
+    def _clear(self, step: Sleep, action: _Action) -> None:
         try:
             window = self._room.clear(step.host, step.id)
         except HostUnreachableError as error:
+            if action.told:
+                raise  # it may be going down
             raise RefusedError(f"{error}; so it is not put to sleep") from None
-        if window:
+        if window and not action.told:
             self._note(step, window)
-        try:
-            self._tell(step.host, driver.sleep, may_begin)
-        except HostUnreachableError:
-            raise  # it may have been told: nothing is taken back
-        except (RefusedError, StepError):
-            self._room.leave(step.host)
-            raise
 
-    def _wake(self, step: Wake, driver: PowerDriver, may_begin: MayBegin) -> None:
-        self._tell(step.host, driver.wake, may_begin)
-
-    def _tell(self, host: str, tell: Callable[[], None], may_begin: MayBegin) -> None:
-        """Tell a host, again where nobody answers. Each time leadership is asked for anew."""
+    def _tell(
+        self,
+        host: str,
+        tell: Callable[[], None],
+        action: _Action,
+        may_begin: MayBegin,
+        first: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Tell a host, again where nobody answers. Each time leadership is asked for anew, after what comes `first`."""
         for left in range(self._settings.retries, -1, -1):
+            first()
             if not may_begin():
                 raise RefusedError(f"host {host} was left as it is: it was given up, or another scheduler leads now")
             try:
+                action.told = True
                 tell()
                 return
+            except InputError:
+                action.told = False  # what is wrong is ours: nobody was asked
+                raise
             except HostUnreachableError:
                 if not left:
                     raise

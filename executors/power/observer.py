@@ -69,9 +69,10 @@ class PowerObserver:
         return tuple(told)
 
     def _is_on(self, host: str, worker: HostWorker) -> bool:
-        """Tell whether a host has been seen on, or at least never down, for as long as going down may take."""
+        """Tell whether a host that reports was never seen down for as long as going down may take."""
         now_s = self._clock.monotonic_s()
-        if worker.last is None or worker.last.state in DOWN:
+        last = worker.last
+        if last is not None and last.state in DOWN and worker.busy_with is None:
             self._on_since_s.pop(host, None)
             return False
         return now_s - self._on_since_s.setdefault(host, now_s) >= self._settings.sleep_timeout_s

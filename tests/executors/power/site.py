@@ -136,7 +136,13 @@ class Site:
         """Let another process lead from what the store holds."""
         workers = {host: HostWorker(host, one, self.clock, self.spawn) for host, one in self.machines.items()}
         self.executor = HostPowerExecutor(
-            workers, self.store, self.clock, SETTINGS, self.room, own=self.own, quiet_s=1.5 * INTERVAL_S
+            workers,
+            self.store,
+            self.clock,
+            SETTINGS,
+            self.room,
+            kept_on=dict.fromkeys(self.own, "is this scheduler's own"),
+            quiet_s=1.5 * INTERVAL_S,
         )
         self.observer = PowerObserver(workers, self.store, self.clock, SETTINGS, self.room, stale_s=90.0)
         world = World(self.clock, MigrationSettings(), {}, {})

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from cluster.errors import InputError
 from cluster.host import PowerState
 from cluster.plan import StepState
 from cluster.power_sight import ASKED, BY_HAND, FACTS, effective_state, power_steps
@@ -86,6 +87,51 @@ def test_only_hosts_that_we_put_to_sleep_are_woken() -> None:
     assert BY_HAND + "h1" not in site.store.flags()
 
 
+@pytest.mark.parametrize("mark", ["drain", "cordon", "fail"])
+def test_a_sleeping_host_that_a_person_took_out_is_left_asleep(mark: str) -> None:
+    """It may be in pieces by now. Only that person wakes it."""
+    site = asleep(Site())
+    site.store.set_flag(f"{mark}:h1", "a person")
+    record = site.run(wake())
+    assert (record.state, site.machines["h1"].asked) == (StepState.REFUSED, ["sleep"])
+    assert "left asleep: trimtab wake h1" in record.detail
+    site.store.set_flag(BY_HAND + "h1", "a person")
+    assert site.run(wake(), plan_id="p2").state is StepState.DONE
+
+
+def test_the_host_is_looked_at_again_before_each_try() -> None:
+    """A guest that came while nobody answered is seen before the host is told once more."""
+    site = Site()
+    machine = site.machines["h1"]
+    machine.silent = True
+    told = machine.sleep
+
+    def guest_comes() -> None:
+        site.room.holds["h1"] = "web-1"
+        told()
+
+    machine.sleep = guest_comes  # type: ignore[method-assign]  # while it is silent
+    record = site.run(sleep())
+    assert record.state is StepState.FAILED
+    assert "web-1 is active there" in record.detail
+    assert (site.room.cleared, machine.asked) == (["h1", "h1"], [])
+    assert not site.room.shut
+
+
+def test_a_secret_that_cannot_be_read_is_a_refusal() -> None:
+    """Nobody was told anything: the host is as it was."""
+    site = Site()
+
+    def unreadable() -> None:
+        raise InputError("bmc.password_file is open to others than its owner")
+
+    site.machines["h1"].sleep = unreadable  # type: ignore[method-assign]
+    record = site.run(sleep())
+    assert (record.state, "open to others" in record.detail) == (StepState.REFUSED, True)
+    assert ASKED + "h1" not in site.store.flags()
+    assert not site.room.shut
+
+
 @pytest.mark.parametrize("what", ["sleep", "wake"])
 def test_a_bmc_that_refuses_fails_the_step_at_once(what: str) -> None:
     """Its refusal is the outcome, and nothing else is tried."""
@@ -159,8 +205,12 @@ def test_a_hung_driver_holds_nothing_up() -> None:
     assert "to put to sleep it takes 14" in record.detail
     # The host's mark stays: it may be going down.
     assert ASKED + "h1" in site.store.flags()
+    assert states(site) is not PowerState.ON
     second = site.run(sleep(), plan_id="p2")
     assert (second.state, "hangs" in second.detail) == (StepState.REFUSED, True)
+    # It reports all the while, so it is on after as long as going down may take, hung driver or not.
+    site.look(6)
+    assert ASKED + "h1" not in site.store.flags()
 
 
 def test_a_driver_on_a_real_thread_blocks_no_pass() -> None:
