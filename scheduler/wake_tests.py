@@ -111,11 +111,11 @@ class WakeTests:
             elif now - datetime.fromisoformat(test.since) > EMPTY_WITHIN:
                 self._refuse(test, f"host {test.host} still holds {count(len(guests), 'guest')}")
             return None
+        if self._store.active_plan() is not None:
+            return None
         if guests:
             self._store.set_flag(f"drain:{test.host}", MARK)
             return self._keep(replace(test, phase=Phase.EMPTYING))
-        if self._store.active_plan() is not None:
-            return None
         self._undrain(test.host)
         step = Sleep("s1", test.host, f"wake test asked for by {test.by}")
         return self._begin(test, step, Phase.SLEEPING, view)

@@ -14,7 +14,7 @@ from scheduler.loop import Loop
 from scheduler.turns import Turns, interrupts_stop
 from scheduler.wiring import build_loop, open_parts
 
-_JOBS = ("lease", "collect", "tick", "wake_tests")
+_JOBS = ("lease", "collect", "tick", "wake_tests", "power")
 
 
 class Here:
