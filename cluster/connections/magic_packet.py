@@ -15,12 +15,12 @@ def magic_packet(mac: str) -> bytes:
     return b"\xff" * 6 + bytes.fromhex(mac.replace(":", "").replace("-", "")) * 16
 
 
-def send_magic_packet(host: str, mac: str, broadcast: str, port: int = PORT) -> None:
+def send_magic_packet(host: str, mac: str, broadcast: str) -> None:
     """Send it to a broadcast address. `StepError` when it cannot be sent; nothing tells whether it arrived."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
             for _ in range(TIMES):
-                sender.sendto(magic_packet(mac), (broadcast, port))
+                sender.sendto(magic_packet(mac), (broadcast, PORT))
     except OSError as error:
         raise StepError(f"host {host}: no packet can be sent to {broadcast}: {error.strerror or error}") from None
