@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from cluster import wake_proof
 from cluster.clock import Clock
 from cluster.config.power import WakeTest as WakeTestMode
-from cluster.config.settings import Mode, Settings, WindowKind
+from cluster.config.settings import Mode, Settings
 from cluster.errors import TrimtabError, UnreachableError
 from cluster.host import Host, PowerState
 from cluster.plan import PlanState, Sleep, StepState, Wake
@@ -21,11 +21,11 @@ from cluster.snapshot import Snapshot
 from cluster.store.protocol import Store
 from executors.runner import PlanRunner
 from reports.units import count
+from scheduler.energy.night import night_of
 from scheduler.gate import View, why_no_action, why_no_plan
 from scheduler.power_plans import power_plan
 from scheduler.wake_notes import WAKING, WakeNotes
 from scheduler.wake_state import PREFIX, Phase, WakeTest, read_all, write
-from scheduler.windows import any_open
 
 POLICY = "wake_test"
 MARK = "a wake test"
@@ -106,7 +106,7 @@ class WakeTests:
         if test.phase is Phase.EMPTYING and not is_drained:
             return self._refuse(test, f"host {test.host} was undrained meanwhile")
         if guests and test.phase is Phase.EMPTYING:
-            if test.by == SCHEDULE and not any_open(view.settings.windows, WindowKind.NIGHT, now):
+            if test.by == SCHEDULE and night_of(view.settings, now) is None:
                 self._refuse(test, "the night is over")
             elif now - datetime.fromisoformat(test.since) > EMPTY_WITHIN:
                 self._refuse(test, f"host {test.host} still holds {count(len(guests), 'guest')}")
@@ -205,7 +205,7 @@ class WakeTests:
         chosen = self._settings()
         if len(ours) >= chosen.power.wake_tests_per_night or chosen.power.wake_test is WakeTestMode.OFF:
             return None
-        if chosen.scheduler.mode is not Mode.ACT or not any_open(chosen.windows, WindowKind.NIGHT, now):
+        if chosen.scheduler.mode is not Mode.ACT or night_of(chosen, now) is None:
             return None
         view = self._look()
         if self._store.active_plan() is not None:
