@@ -19,7 +19,7 @@ from cluster.formats.reader import Value
 from cluster.formats.values import BOOLEAN, TEXT, Codec, Plain, Record, choice, many, number, whole
 
 _MAC = re.compile(r"[0-9a-f]{2}([:-])[0-9a-f]{2}(\1[0-9a-f]{2}){4}", re.IGNORECASE)
-_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9._-]*)(:\d{1,5})?")
 _WORD = re.compile(r"[\x21-\x7e]*")
 
 NEEDED: Mapping[BmcDriver, tuple[str, ...]] = MappingProxyType(

@@ -22,13 +22,15 @@ def read_secret(what: str, name: str) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise InputError(f"{what}: {path} cannot be read: {error.strerror}; name a file that holds it alone") from None
-    with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode):
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
             raise InputError(f"{what}: {path} is no file; name a file that holds it alone")
-        if stat.S_IMODE(about.st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+        if stat.S_IMODE(mode) & (stat.S_IRWXG | stat.S_IRWXO):
             raise InputError(f"{what}: {path} is open to others than its owner; run: chmod 600 {path}")
-        held = file.read(MOST_BYTES + 1)
+        held = os.read(descriptor, MOST_BYTES + 1)
+    finally:
+        os.close(descriptor)
     try:
         text = held.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
