@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -148,6 +151,25 @@ def test_no_call_outlasts_its_deadline(service: Service, bmc: BmcSettings, fault
     with pytest.raises(HostUnreachableError, match=r"does not answer within 0\.5 s"):
         connect(bmc, 0.5).power_state()
     assert time.monotonic() - began_s < 2.0
+
+
+def test_a_handshake_that_drips_is_cut_off(bmc: BmcSettings) -> None:
+    """Also before a word of HTTP is spoken."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        peer, _ = listener.accept()
+        with peer, contextlib.suppress(OSError):
+            for byte in b"\x16\x03\x03\x40\x00" + bytes(100):
+                time.sleep(0.1)
+                peer.send(bytes([byte]))
+
+    threading.Thread(target=drip, daemon=True).start()
+    began_s = time.monotonic()
+    with pytest.raises(HostUnreachableError, match=r"does not answer within 0\.5 s"):
+        connect(replace(bmc, address=f"https://127.0.0.1:{listener.getsockname()[1]}"), 0.5).power_state()
+    assert time.monotonic() - began_s < 2.0
+    listener.close()
 
 
 def test_nobody_there_is_unreachable(service: Service, bmc: BmcSettings) -> None:
