@@ -78,6 +78,10 @@ def _read_clock_time(value: Value) -> time:
     return time.fromisoformat(text)
 
 
+def _read_awake_by(value: Value) -> time | None:
+    return None if value.raw == "none" else _read_clock_time(value)
+
+
 def _read_time_zone(value: Value) -> str:
     allowed = 'the name of a time zone such as "UTC" or "Europe/Lisbon"'
     text = value.text(allowed)
@@ -165,7 +169,7 @@ _WINDOW = Record(
         "kind": choice(WindowKind),
         **_WINDOW_KEYS,
         "depth": choice(Depth),
-        "awake_by": or_none(_WINDOW_KEYS["start"]),
+        "awake_by": Plain(_read_awake_by, lambda at: "none" if at is None else at.strftime("%H:%M")),
     },
     renamed=_WINDOW_NAMES,
     check=_check_window,
