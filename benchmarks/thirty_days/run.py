@@ -37,7 +37,7 @@ class Outcome:
 def settings_for(policy: str, base: Settings | None = None) -> Settings:
     """Return the settings of a run: everything at its default but for the beat, and a plan each time one is worth it.
 
-    Regret and the pause after a start are for people to look at; wake tests are another bench's.
+    What the loop adds up of energy itself is not looked at here, wake tests are another bench's.
     """
     chosen = base or Settings()
     return replace(
@@ -48,6 +48,7 @@ def settings_for(policy: str, base: Settings | None = None) -> Settings:
         collect=replace(chosen.collect, interval_s=INTERVAL_S),
         gate=replace(chosen.gate, quiet_start_s=0.0),
         power=PowerSettings(wake_test=WakeTest.OFF),
+        energy=replace(chosen.energy, meter_every_s=3600.0),
     )
 
 
