@@ -186,7 +186,7 @@ def weekly_loads(chosen: argparse.Namespace, pool: ProcessPoolExecutor) -> bool:
 
 def square_waves(chosen: argparse.Namespace, pool: ProcessPoolExecutor) -> bool:
     """Run all waves; tell whether none is missed."""
-    tasks = [Task(seed, "consolidate", 12, 96, 2, wave) for seed in chosen.seeds for wave in WAVES]
+    tasks = [Task(seed, "consolidate", 12, 96, 1, wave) for seed in chosen.seeds for wave in WAVES]
     missed = 0
     for task, found in zip(tasks, pool.map(outcome, tasks), strict=True):
         print(f"seed {task.seed}, {task.wave.name if task.wave is not None else ''}")

@@ -37,13 +37,19 @@ class Wave:
 WAVES = tuple(
     Wave(period_s, low, high, phase, known)
     for low, high in ((0.15, 0.40), (0.28, 0.34))
-    for period_s, phase in ((600, 0.0), (1800, 0.5), (3600, 0.0), (5400, 0.25), (7200, 0.5), (14400, 0.0), (28800, 0.3))
-    for known in (False, True)
+    for period_s, phase, known in (
+        (1800, 0.5, False),
+        (3600, 0.0, False),
+        (3600, 0.0, True),
+        (7200, 0.5, False),
+        (7200, 0.25, True),
+        (14400, 0.3, True),
+    )
 )
-"""Periods around the shortest times on and off, the guests' rest after a move, and the horizon."""
+"""Periods around the shortest times on and off, the guests' rest after a move and the horizon; far apart and close."""
 
 
-def square(wave: Wave, seed: int, hosts: int = 12, guests: int = 96, days: int = 2) -> Weeks:
+def square(wave: Wave, seed: int, hosts: int = 12, guests: int = 96, days: int = 1) -> Weeks:
     """Return a cluster under a square wave, with a little noise. An unknown wave was steady at its mean before."""
     dice = np.random.default_rng(seed)
     all_hosts = make_hosts(hosts)
