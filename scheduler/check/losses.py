@@ -7,7 +7,7 @@ not reckoned with, nor what never moves.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import floor
 
@@ -22,7 +22,8 @@ from scheduler.check.case import Case
 from scheduler.check.load import RESOURCES, demand_of, guests_on, most_of, room_of, use_of
 
 UNLIMITED = 1 << 50
-MOST_TRIED = 20_000
+CPU, MEMORY = RESOURCES.index("cpu"), RESOURCES.index("memory")
+MOST_TRIED = 5000
 """Seats tried for the guests of one set of lost hosts; what is not found by then counts as not there."""
 
 
@@ -62,7 +63,9 @@ class Seats:
     """Who could take in whom in a snapshot. `planned`: CPU by guest, at least their use."""
 
     def __init__(self, snapshot: Snapshot, limits: Limits, planned: Mapping[str, int] | None = None) -> None:
-        self._snapshot, self._limits, self._planned = snapshot, limits, planned or {}
+        self._snapshot, plans = snapshot, planned or {}
+        self._demand = {guest.id: _demand(guest, plans.get(guest.id, 0)) for guest in snapshot.guests}
+        self._most = {host.id: _most(host, limits) for host in snapshot.hosts}
         self._banned: dict[str, set[str]] = {}
         self._apart: list[tuple[str, frozenset[str]]] = []
         for rule in snapshot.rules:
@@ -84,6 +87,7 @@ class Seats:
         snapshot = self._snapshot
         on = [one for one in snapshot.hosts if snapshot.why_unplannable(one) is None and one.id not in asleep]
         held = guests_on(snapshot, placement)
+        free = {one.id: self._free(one, held[one.id]) for one in on}
         full = sorted((one for one in on if held[one.id]), key=lambda one: (-use_of(held[one.id], "memory"), one.id))
         if domain:
             cells = sorted({one.domain(domain) for one in full})
@@ -93,31 +97,47 @@ class Seats:
         else:
             losses = [[one] for one in full] if many else []
         for lost in losses:
-            if (guest := self._without_seat(lost, on, held)) is not None:
+            if (guest := self._without_seat(lost, on, held, free)) is not None:
                 names = ", ".join(one.id for one in lost)
                 return f"without {names} the hosts that are on have no room for {guest.title}"
         return None
 
-    def _without_seat(self, lost: list[Host], on: list[Host], held: Mapping[str, list[Guest]]) -> Guest | None:
+    def _without_seat(
+        self, lost: list[Host], on: list[Host], held: Mapping[str, list[Guest]], free: Mapping[str, list[int]]
+    ) -> Guest | None:
         gone = {one.id for one in lost}
         targets = [one for one in on if one.id not in gone and self._snapshot.why_no_target(one) is None]
         guests = [guest for one in lost for guest in held[one.id] if guest.movable and self._has_another(guest)]
-        guests.sort(key=lambda guest: (-self._size(guest, targets), guest.id))
-        free = {one.id: self._free(one, held[one.id]) for one in targets}
-        seated = {guest.id: one.id for one in on if one.id not in gone for guest in held[one.id]}
-        tried = [0]
-        deepest = [0]
+        largest = [max((self._most[one.id][place] for one in targets), default=0) for place in (CPU, MEMORY)]
+        failed: Guest | None = None
+        for places in ((CPU, MEMORY), (MEMORY,), (CPU,)):
+            size = {guest.id: self._size(guest, largest, places) for guest in guests}
+            guests.sort(key=lambda guest: (-size[guest.id], guest.id))
+            seated = {guest.id: one.id for one in on if one.id not in gone for guest in held[one.id]}
+            failed = self._seat(guests, targets, {one.id: list(free[one.id]) for one in targets}, seated)
+            if failed is None:
+                return None
+        return failed
+
+    def _seat(
+        self, guests: list[Guest], targets: list[Host], free: Mapping[str, list[int]], seated: dict[str, str]
+    ) -> Guest | None:
+        """Seat the guests in their order, going back as often as is allowed; return one that found no seat."""
+        tried = deepest = 0
+
+        def rest(guest: Guest, host: Host) -> float:
+            left, most, takes = free[host.id], self._most[host.id], self._demand[guest.id]
+            return min((left[place] - takes[place]) / (most[place] or 1) for place in (CPU, MEMORY))
 
         def seat(index: int) -> bool:
+            nonlocal tried, deepest
             if index == len(guests):
                 return True
-            deepest[0] = max(deepest[0], index)
-            guest = guests[index]
+            guest, deepest = guests[index], max(deepest, index)
             fitting = [one for one in targets if self._fits(guest, one, free[one.id], seated)]
-            fitting.sort(key=lambda one: (min(free[one.id]["cpu"], free[one.id]["memory"]), one.id))
-            for one in fitting:
-                tried[0] += 1
-                if tried[0] > MOST_TRIED:
+            for one in sorted(fitting, key=lambda host: (rest(guest, host), host.id)):
+                tried += 1
+                if tried > MOST_TRIED:
                     return False
                 self._take(guest, free[one.id], -1)
                 seated[guest.id] = one.id
@@ -127,27 +147,21 @@ class Seats:
                 del seated[guest.id]
             return False
 
-        return None if seat(0) else guests[deepest[0]]
+        return None if seat(0) else guests[deepest]
 
-    def _demand(self, guest: Guest, resource: str) -> int:
-        demand = demand_of(guest, resource)
-        return max(demand, self._planned.get(guest.id, 0)) if resource == "cpu" else demand
-
-    def _free(self, host: Host, guests: list[Guest]) -> dict[str, int]:
+    def _free(self, host: Host, guests: list[Guest]) -> list[int]:
         """Return what is left of each resource of a host with these guests."""
-        free = {}
-        for resource in RESOURCES:
-            most = most_of(host, resource, self._limits)
-            used = sum(self._demand(guest, resource) for guest in guests)
-            free[resource] = UNLIMITED if most is None else most - used
+        free = list(self._most[host.id])
+        for guest in guests:
+            self._take(guest, free, -1)
         return free
 
-    def _take(self, guest: Guest, free: dict[str, int], sign: int) -> None:
-        for resource in RESOURCES:
-            free[resource] += sign * self._demand(guest, resource)
+    def _take(self, guest: Guest, free: list[int], sign: int) -> None:
+        for place, amount in enumerate(self._demand[guest.id]):
+            free[place] += sign * amount
 
-    def _fits(self, guest: Guest, host: Host, free: Mapping[str, int], seated: Mapping[str, str]) -> bool:
-        if any(self._demand(guest, resource) > free[resource] for resource in RESOURCES):
+    def _fits(self, guest: Guest, host: Host, free: Sequence[int], seated: Mapping[str, str]) -> bool:
+        if any(amount > left for amount, left in zip(self._demand[guest.id], free, strict=True)):
             return False
         if host.id in self._banned.get(guest.id, ()) or why_cannot_run(guest, host) is not None:
             return False
@@ -165,9 +179,22 @@ class Seats:
         able = (host for host in self._snapshot.hosts if host.id not in banned)
         return sum(why_cannot_run(guest, host) is None for host in able) > 1
 
-    def _size(self, guest: Guest, targets: list[Host]) -> Fraction:
-        largest = Fraction(0)
-        for resource in ("cpu", "memory"):
-            most = max((most_of(host, resource, self._limits) or 0 for host in targets), default=0)
-            largest = max(largest, Fraction(self._demand(guest, resource), max(1, most)))
-        return largest
+    def _size(self, guest: Guest, largest: Sequence[int], places: Sequence[int]) -> Fraction:
+        takes = self._demand[guest.id]
+        return max(
+            Fraction(takes[place], max(1, most))
+            for place, most in zip((CPU, MEMORY), largest, strict=True)
+            if place in places
+        )
+
+
+def _demand(guest: Guest, planned_millicores: int) -> tuple[int, ...]:
+    """Return what a guest takes of each resource, in the order of `RESOURCES`; of CPU what is planned, if more."""
+    takes = [demand_of(guest, resource) for resource in RESOURCES]
+    takes[CPU] = max(takes[CPU], planned_millicores)
+    return tuple(takes)
+
+
+def _most(host: Host, limits: Limits) -> tuple[int, ...]:
+    found = (most_of(host, resource, limits) for resource in RESOURCES)
+    return tuple(UNLIMITED if most is None else most for most in found)
