@@ -21,9 +21,19 @@ DAILY_FROM, WEEKLY_FROM = 3 * DAY // 2, 5 * WEEK // 2
 """Slots of history from which days, and weeks, are looked at: a week's shape is no shape before it was seen twice."""
 
 
+def ages(values: Floats) -> Ints:
+    """Return how many slots ago each guest [guest] was first known, that slot counted; 0: never."""
+    return np.asarray(values.shape[1] - first_known(values), np.int64)
+
+
+def kinds_of(age: Ints) -> Ints:
+    """Return what a history so long can show [guest]: 0 no season, 1 days, 2 weeks."""
+    return np.asarray((age >= DAILY_FROM).astype(np.int64) + (age >= WEEKLY_FROM))
+
+
 def seasons_known(slots: int) -> tuple[tuple[int, int], ...]:
     """Return the seasons that a history of so many slots can tell of."""
-    return SEASONS if slots >= WEEKLY_FROM else SEASONS[:2] if slots >= DAILY_FROM else ()
+    return ((), SEASONS[:2], SEASONS)[int(kinds_of(np.asarray([slots]))[0])]
 
 
 def first_known(values: Floats) -> Ints:

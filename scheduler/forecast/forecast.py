@@ -11,17 +11,16 @@ from functools import cached_property
 import numpy as np
 
 from cluster.history import SLOT_S, Metric, UsageRing, slot_of, slot_start
-from scheduler.forecast import joint
 from scheduler.forecast.features import DAY
 from scheduler.forecast.marginal import Marginals, marginals
-from scheduler.forecast.quantiles import between
+from scheduler.forecast.quantiles import between, spread
 from scheduler.forecast.series import Bools, Floats, Ints, aligned, carried_forward
+from scheduler.forecast.sums import summed
 
 SHORT_SLOTS = 2 * DAY
 """With less history than this a guest's forecast knows no time of day, and says that its history is short."""
 GROUPS_TRIED = 8
-PLANNING_STEPS = 24
-"""Steps looked at for a typical host's peak: evenly spread, since neighbours hardly differ."""
+"""So many typical hosts are looked at for the shares of guests."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,10 @@ class _OfMetric:
     def of(self) -> Marginals:
         """Each guest's own forecast."""
         return marginals(self.values, self.steps, self.limits)
+
+    def summed(self, rows: Ints, q: float) -> Floats:
+        """Return the `q`-quantile of the sum of these guests [step]."""
+        return summed(self.values, self.history, self.of, self.limits, rows, q)
 
 
 @dataclass(frozen=True)
@@ -93,41 +96,33 @@ class Forecast:
     def sum_quantile(self, guests: Sequence[str], q: float, metric: Metric = Metric.CPU_MILLICORES) -> Ints:
         """Return the level that the sum of these guests stays under with probability `q`: [step], in the metric's unit.
 
-        How they rose together in the past is counted. `KeyError` for a guest that is not forecast.
+        It is forecast from what they used together in the past. `KeyError` for a guest that is not forecast.
         """
         if not guests:
             return np.zeros(self.steps, np.int64)
-        rows = self._rows(guests)
-        return _integers(self._summed(rows, q, np.arange(1, self.steps + 1), metric))
+        row = {guest: index for index, guest in enumerate(self.guests)}
+        of = {Metric.CPU_MILLICORES: self._cpu, Metric.MEMORY_MIB: self._memory}[metric]
+        return _integers(of.summed(np.asarray([row[guest] for guest in guests], np.int64), q))
 
     def planning_millicores(self, q: float, group_size: int, steps: int) -> Ints:
         """Return each guest's share [guest], such that shares on a typical host sum to that host's peak.
 
         The peak of a host is the highest `q`-quantile of its guests' sum over the first `steps` steps. A typical host
-        holds `group_size` guests. A share is the guest's mean over those steps, plus a part, the same for all, of how
-        far its own highest quantile lies above it.
+        holds `group_size` guests of all kinds. A share is the guest's mean over those steps, plus a multiple, the same
+        for all, of the standard deviation of its forecast.
         """
         steps = max(1, min(steps, self.steps))
         if not self.guests:
             return np.zeros(0, np.int64)
-        at = np.unique(np.linspace(1, steps, min(PLANNING_STEPS, steps)).round().astype(np.int64))
-        mean = self._cpu.of.mean[:, at - 1].mean(axis=1).astype(np.float64)
-        peak = between(self._cpu.of.grid, q)[:, at - 1].max(axis=1)
-        above = np.maximum(peak - mean, 0.0)
-        needed = spread = 0.0
+        mean = self._cpu.of.mean[:, :steps].mean(axis=1).astype(np.float64)
+        deviation = spread(self._cpu.of.grid[:, :, :steps]).mean(axis=1)
+        needed = known = 0.0
         for rows in _groups(len(self.guests), group_size):
-            needed += float(self._summed(rows, q, at, Metric.CPU_MILLICORES).max() - mean[rows].sum())
-            spread += float(above[rows].sum())
-        part = max(0.0, needed / spread) if spread > 0 else 0.0
-        return _integers(np.asarray(mean + part * above))
-
-    def _summed(self, rows: Ints, q: float, at: Ints, metric: Metric) -> Floats:
-        data = {Metric.CPU_MILLICORES: self._cpu, Metric.MEMORY_MIB: self._memory}[metric]
-        return joint.summed(data.of.grid[:, rows][:, :, at - 1], data.history[rows], at, q)
-
-    def _rows(self, guests: Sequence[str]) -> Ints:
-        row = {guest: index for index, guest in enumerate(self.guests)}
-        return np.asarray([row[guest] for guest in guests], np.int64)
+            needed += float(self._cpu.summed(rows, q)[:steps].max() - mean[rows].sum())
+            known += float(deviation[rows].sum())
+        if known > 0:
+            return _integers(np.asarray(mean + max(0.0, needed / known) * deviation))
+        return _integers(mean)
 
 
 def forecast(

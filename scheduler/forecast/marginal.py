@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scheduler.forecast.analogs import Samples, followed
-from scheduler.forecast.features import DAILY_FROM, DAY, WEEKLY_FROM, first_known
+from scheduler.forecast.features import DAY, ages, first_known, kinds_of
 from scheduler.forecast.quantiles import LEVELS, of_rows
 from scheduler.forecast.series import Floats, Ints, carried_forward
 
@@ -43,23 +43,21 @@ def knots_until(steps: int) -> tuple[int, ...]:
 def marginals(values: Floats, steps: int, limits: Floats) -> Marginals:
     """Forecast the `steps` slots after the last column of `values` [guest, slot] (NaN: unknown).
 
-    No figure passes a guest's limit (inf: none known). A guest of whom nothing is known is forecast at its limit.
+    No figure passes a guest's limit (inf: none known), unless its use has: what was passed is no limit. A guest of whom
+    nothing is known is forecast at its limit.
     """
     known = np.asarray((~np.isnan(values)).sum(axis=1), np.int64)
     at = knots_until(steps)
     mean = np.repeat(limits[:, None], len(at), axis=1).astype(np.float32)
     grid = np.repeat(mean[None], len(LEVELS), axis=0)
     born = first_known(values)
-    age = values.shape[1] - born
-    kinds = (age >= DAILY_FROM).astype(int) + (age >= WEEKLY_FROM)
+    kinds = kinds_of(ages(values))
     for kind in range(3):
         of_kind = np.flatnonzero((kinds == kind) & (known > 0))
         for first in range(0, len(of_kind), TOGETHER):
             rows = of_kind[first : first + TOGETHER]
             part = values[rows, int(born[rows].min()) :]
-            m, g = _of_few(part, at, limits[rows])
-            mean[rows] = m
-            grid[:, rows] = g
+            mean[rows], grid[:, rows] = _of_few(part, at, limits[rows])
     step = np.arange(1, steps + 1)
     after = np.searchsorted(at, step)
     before = np.maximum(after - 1, 0)
@@ -91,6 +89,7 @@ def _of_few(values: Floats, at: tuple[int, ...], limits: Floats) -> tuple[Floats
     slots = recorded.sum(axis=1)
     least = np.where(recorded, values, np.inf).min(axis=1)
     most = history.max(axis=1)
+    limits = np.maximum(limits, most)
     # A history of under a day has not shown what levels there are: what follows is taken relative to now's level.
     relative = np.minimum(1.0, DAY / slots)[:, None].astype(np.float32)
     now = history[:, -1:]

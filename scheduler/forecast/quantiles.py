@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scheduler.forecast.series import Floats, Ints
+from scheduler.forecast.series import Floats
 
 LEVELS = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 1.0)
 """The levels at which a forecast keeps its quantiles; others are read between them."""
@@ -48,8 +48,10 @@ def between(grid: Floats, level: float) -> Floats:
     return np.asarray(grid[lower] + (grid[upper] - grid[lower]) * part, np.float32)
 
 
-def at_ranks(grid: Floats, ranks: Ints, count: int) -> Floats:
-    """Return the values [a, b, k] of a grid [level, a, b] at ranks [a, b, k]: at level (rank + 1/2) / count."""
-    level = (np.arange(count) + 0.5) / count
-    table = np.stack([between(grid, float(one)) for one in level], axis=-1)
-    return np.asarray(np.take_along_axis(table, ranks, axis=-1), np.float32)
+def spread(grid: Floats) -> Floats:
+    """Return the standard deviation [...] of what a grid [level, ...] of quantiles at `LEVELS` describes."""
+    share = np.diff(np.asarray(LEVELS, np.float32)).reshape((-1,) + (1,) * (grid.ndim - 1))
+    middle = (grid[1:] + grid[:-1]) / 2
+    mean = (middle * share).sum(axis=0)
+    within = (grid[1:] - grid[:-1]) ** 2 / 12
+    return np.asarray(np.sqrt((((middle - mean) ** 2 + within) * share).sum(axis=0)), np.float32)

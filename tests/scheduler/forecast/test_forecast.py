@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cluster.history import Metric
 from scheduler.forecast.forecast import Limits, forecast
-from tests.scheduler.forecast.history import NOW, rings
+from tests.scheduler.forecast.history import NOW, ring, rings
 
 DAY, WEEK = 288, 2016
 HOUR_S = 3600.0
@@ -26,13 +26,15 @@ def _noise(seed: int, guests: int, slots: int) -> np.ndarray[tuple[int, int], np
 @given(st.integers(0, 10_000), st.sampled_from([1, 2, 30, 300, 700, 3000]), st.sampled_from([1, 7, 40]))
 def test_quantiles_grow_with_their_level_and_stay_within_limits(seed: int, slots: int, steps: int) -> None:
     """For any history: 0 <= quantile at q <= quantile at a higher q <= the guest's vCPUs."""
-    made = forecast(rings(list(_noise(seed, 3, slots))), NOW, steps * 300, {"g01": Limits(500, 900)})
+    use = _noise(seed, 3, slots)
+    use[1] = np.minimum(use[1], 500)
+    made = forecast(rings(list(use)), NOW, steps * 300, {"g01": Limits(500, 1000)})
     grown = [made.cpu_quantile(q) for q in (0.0, 0.3, 0.5, 0.9, 0.95, 0.97, 1.0)]
     assert (grown[0] >= 0).all()
     assert all((lower <= higher).all() for lower, higher in pairwise(grown))
     assert (grown[-1][1] <= 500).all()
     assert (made.cpu_mean[1] <= 500).all()
-    assert (made.memory_quantile(1.0)[1] <= 900).all()
+    assert (made.memory_quantile(1.0)[1] <= 1000).all()
 
 
 @pytest.mark.parametrize("slots", [12, 200, 900, 8064])
@@ -75,6 +77,22 @@ def test_a_guest_never_measured_stands_at_its_limits_or_is_called_unknown() -> N
     assert made.unknown == ("new",)
     assert (made.cpu_quantile(0.1)[1] == 4000).all()
     assert (made.memory_mean[1] == 8192).all()
+
+
+def test_a_limit_that_was_passed_is_none() -> None:
+    """A guest whose measured use lies above its vCPUs (its emulator's share counts too) is forecast as it was."""
+    made = forecast(rings([np.full(900, 2200.0)]), NOW, HOUR_S, {"g00": Limits(2000, 8192)})
+    assert (made.cpu_quantile(0.95) == 2200).all()
+
+
+@pytest.mark.parametrize("metrics", [(), (Metric.CPU_MILLICORES,), (Metric.MEMORY_MIB,)])
+def test_rings_without_figures_stand_at_the_limits(metrics: tuple[Metric, ...]) -> None:
+    """A fresh cluster, or one whose guests report no memory, is forecast at its limits where nothing is known."""
+    known = {"g": {metric: ring([7.0]) for metric in metrics}, "h": {Metric.CPU_MILLICORES: ring([])}}
+    made = forecast(known, NOW, HOUR_S, {"g": Limits(2000, 4096), "h": Limits(1000, 2048)})
+    assert made.cpu_mean[:, 0].tolist() == [7 if Metric.CPU_MILLICORES in metrics else 2000, 1000]
+    assert made.memory_mean[:, 0].tolist() == [7 if Metric.MEMORY_MIB in metrics else 4096, 2048]
+    assert made.sum_quantile(["g", "h"], 0.95).shape == (12,)
 
 
 def test_memory_never_measured_and_not_limited_is_refused() -> None:
