@@ -48,13 +48,17 @@ class Account:
 
 
 class AccountLedger:
-    """A `simulator.world.Ledger`. `core_millicores` [host] bounds a guest of one virtual core; `None`: nothing does."""
+    """A `simulator.world.Ledger`. `core_millicores` [host] bounds a guest of one virtual core; `None`: nothing does.
 
-    def __init__(self, step_s: float = 60.0, core_millicores: FloatArray | None = None) -> None:
+    Nothing is counted before `from_s` of the world's time.
+    """
+
+    def __init__(self, step_s: float = 60.0, core_millicores: FloatArray | None = None, from_s: float = 0.0) -> None:
         if step_s <= 0:
             raise ValueError(f"a step of {step_s:g} s passes no time")
         self._step_s = step_s
         self._core = core_millicores
+        self._from_s = from_s
         self._where: Whereabouts | None = None
         self._curves = Curves([])
         self._at_s = 0.0
@@ -73,7 +77,8 @@ class AccountLedger:
             self._guest_over_s = np.zeros(len(self._where.guests))
             self._at_s = world.now_s
         over_s = world.now_s - self._at_s
-        if over_s <= 0:
+        if over_s <= 0 or world.now_s <= self._from_s:
+            self._at_s = world.now_s
             return
         self._where.follow(world)
         self._follow_wakes(world)

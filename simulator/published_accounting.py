@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.loads import FloatArray
-from simulator.whereabouts import Curves, Whereabouts, ratio
+from simulator.whereabouts import Curves, IntArray, Whereabouts, ratio
 
 if TYPE_CHECKING:
     from simulator.world import World
@@ -69,11 +69,13 @@ class PublishedLedger:
     """A `simulator.world.Ledger` of the literature's figures.
 
     `core_millicores` is what one core of each host gives [host]: a guest has one virtual core, and gets no more than
-    that. Where a host has less than is asked, all get the same share, in whole millicores (MIPS).
+    that. Where a host has less than is asked, all get the same share, in whole millicores (MIPS). Nothing is counted
+    before `from_s` of the world's time.
     """
 
-    def __init__(self, core_millicores: FloatArray | None = None) -> None:
+    def __init__(self, core_millicores: FloatArray | None = None, from_s: float = 0.0) -> None:
         self._core = core_millicores
+        self._from_s = from_s
         self._where: Whereabouts | None = None
         self._curves = Curves([])
         self._at_s = 0.0
@@ -92,7 +94,9 @@ class PublishedLedger:
             self._where.follow(world)
             self._at_s = world.now_s
         over_s = world.now_s - self._at_s
-        if over_s > 0:
+        if world.now_s <= self._from_s:
+            self._at_s = world.now_s
+        elif over_s > 0:
             # What has changed at the last moment has changed by now: the state since then is the one after it.
             load_start_s = world.load_time_s() - world.now_s
             self._where.follow(world)
@@ -100,6 +104,11 @@ class PublishedLedger:
             later = self._state(self._where, self._where.wanted(world, world.load_time_s()))
             self._count(held, later, over_s)
             self._at_s = world.now_s
+
+    def coming(self, where: Whereabouts) -> tuple[IntArray, IntArray]:
+        """Return the guests under way and the hosts they go to, as indices."""
+        guests = np.flatnonzero(where.target_of >= 0)
+        return guests, where.target_of[guests]
 
     def figures(self) -> Published:
         """Return what has been counted so far."""
@@ -122,8 +131,8 @@ class PublishedLedger:
 
     def _state(self, where: Whereabouts, asked: FloatArray) -> _State:
         runs, moving = where.host_of >= 0, where.target_of >= 0
-        wanted, coming = asked, asked[moving]
-        target = where.target_of[moving]
+        guests, target = self.coming(where)
+        wanted, coming = asked, asked[guests]
         if self._core is not None:
             wanted = np.where(runs, np.minimum(asked, self._core[where.host_of]), 0.0)
             coming = np.minimum(coming, self._core[target])
@@ -138,7 +147,7 @@ class PublishedLedger:
         spent = where.per_host(np.where(moving, given / (1 - MOVING_LOSS_RATIO), given), where.host_of)
         spent += np.bincount(target, on_target, minlength=len(where.hosts))
         demanded = where.per_host(asked, where.host_of)
-        demanded += np.bincount(target, asked[moving], minlength=len(where.hosts))
+        demanded += np.bincount(target, asked[guests], minlength=len(where.hosts))
         short = np.where(runs, asked - given, 0.0)
         return _State(
             load_ratio=np.minimum(1.0, spent / where.capacity),

@@ -1,0 +1,1 @@
+"""Consolidation in closed loop on PlanetLab days, beside what CloudSim's users publish."""
