@@ -52,7 +52,12 @@ class PowerWatch:
         if self.power is None:
             raise RefusedError(f"host {step.host}: no power control is configured")
         if self._of_hosts() is not None:
-            self.power.start(step, self._noting(record, step, may_begin))
+            try:
+                self.power.start(step, self._noting(record, step, may_begin))
+            except StoreUnavailableError:
+                # How far it came is not known here: the next pass takes it over by what the journal says.
+                self._since_s.pop(step.id, None)
+                raise
             return
         if not may_begin():
             raise StepError(f"host {step.host} was left as it is: it was given up, or another scheduler leads now")

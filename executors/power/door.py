@@ -17,7 +17,7 @@ from cluster.errors import ConflictError, FencedError, TrimtabError
 from cluster.plan import Sleep, StepState
 from cluster.store.protocol import Store
 from executors.power.active_guests import why_not_empty
-from executors.power.rooms import ANSWER, ASK, Answer, Ask, read_answer, read_ask
+from executors.power.rooms import ANSWER, ASK, HOOK, HOOKED, Answer, Ask, read_answer, read_ask
 
 DOOR = Path("/run/trimtab/no-starts")
 DAEMONS = tuple(Path(run, f"{daemon}.pid") for run in ("/run", "/run/libvirt") for daemon in ("libvirtd", "virtqemud"))
@@ -49,8 +49,11 @@ class Door:
         self._hooks = hooks
 
     def look(self, store: Store) -> None:
-        """Answer a new ask; open the door where none is held. `StoreUnavailableError`."""
+        """Answer a new ask; open the door where none is held; tell whether there is a hook. `StoreUnavailableError`."""
         flags = store.flags()
+        hooked = HOOKED if self._is_hooked() else None
+        if flags.get(HOOK + self._host) != hooked:
+            store.set_flag(HOOK + self._host, hooked)
         ask = read_ask(flags.get(ASK + self._host))
         if ask is None:
             self._open()

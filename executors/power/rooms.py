@@ -22,6 +22,9 @@ from executors.power.active_guests import why_not_empty
 
 ASK = "power_ask:"
 ANSWER = "power_answer:"
+HOOK = "power_hook:"
+HOOKED = "there"
+"""The flag of a host whose libvirt asks our hook, as its agent finds."""
 POLL_S = 0.5
 
 

@@ -13,6 +13,7 @@ from cluster.errors import InputError, TrimtabError, UnreachableError
 from cluster.host import PowerState
 from cluster.power_sight import ASKED
 from executors.power.registry import Means, open_driver
+from executors.power.rooms import HOOK, HOOKED
 from scheduler.cli.matter import Grade, Matter
 
 MOST_AT_ONCE = 32
@@ -35,10 +36,18 @@ def power_matters(settings: Settings, clock: Clock, flags: Mapping[str, str]) ->
         why = wake_proof.why_no_sleep(flags, host.id, clock.now(), settings.power) if host.power.controllable else None
         if why is not None:
             yield Matter(Grade.REMARK, host.id, why.removeprefix(f"host {host.id} is "))
+    yield from _starts(settings, [host.id for host in asked], flags)
+
+
+def _starts(settings: Settings, hosts: list[str], flags: Mapping[str, str]) -> Iterator[Matter]:
+    """Tell where nothing keeps guests from being started on a host that goes to sleep."""
+    grade = Grade.REFUSES if settings.power.starts_blocked is StartsBlocked.REQUIRED else Grade.REMARK
+    what = "guests could be started there while they go to sleep"
     if settings.collect.source is not CollectSource.AGENTS:
-        text = "without agents nothing keeps guests from being started on a host that goes to sleep"
-        refuses = settings.power.starts_blocked is StartsBlocked.REQUIRED
-        yield Matter(Grade.REFUSES if refuses else Grade.REMARK, "power", text, "run agents, with libvirt's hook")
+        yield Matter(grade, "power", f"hosts without agents: {what}", "run agents, with Trimtab's libvirt hook")
+    elif missing := [host for host in hosts if flags.get(HOOK + host) != HOOKED]:
+        text = f"no libvirt hook of Trimtab's on {', '.join(missing)}: {what}"
+        yield Matter(grade, "power", text, "install config/libvirt-hook there and restart libvirt's daemon")
 
 
 def _ask(host: HostSettings, settings: Settings, clock: Clock, asleep: bool) -> Matter:

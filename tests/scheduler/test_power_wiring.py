@@ -163,6 +163,14 @@ def test_doctor_says_what_keeps_hosts_awake_and_starts_open(tmp_path: Path) -> N
     assert (Grade.REFUSES, "power") in [(grade, about) for grade, about, _ in found]
 
 
+def test_doctor_names_hosts_without_the_hook(tmp_path: Path) -> None:
+    """As their agents find; with the hook there is nothing to say."""
+    chosen = settings(host("h1", program(tmp_path, "on")), host("h2", program(tmp_path, "on")))
+    (found,) = [text for _, about, text in findings(chosen, {"power_hook:h2": "there"}) if about == "power"]
+    assert "no libvirt hook of Trimtab's on h1:" in found
+    assert not [one for one in findings(chosen, {f"power_hook:h{n}": "there" for n in (1, 2)}) if one[1] == "power"]
+
+
 def test_status_keeps_asked_and_seen_apart() -> None:
     """Both are told, and what they come to; people read it in words."""
     store, chosen = MemoryStore(CLOCK), settings(host("h1"), host("h2"))

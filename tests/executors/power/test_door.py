@@ -192,6 +192,16 @@ def test_a_hook_that_libvirt_does_not_ask_is_told(tmp_path: Path, how: str) -> N
         scene.room(StartsBlocked.REQUIRED).clear("h1", "s1")
 
 
+def test_the_agent_tells_whether_there_is_a_hook(tmp_path: Path) -> None:
+    """Once, and again when that changes."""
+    scene = Scene(tmp_path)
+    scene.door.look(scene.store)
+    assert scene.store.flags()["power_hook:h1"] == "there"
+    (tmp_path / "hook").unlink()
+    scene.door.look(scene.store)
+    assert "power_hook:h1" not in scene.store.flags()
+
+
 def test_what_cannot_be_read_is_no_ask() -> None:
     """Whatever stands in a flag, the agent goes on."""
     assert [read_ask(text) for text in (None, "", "[]", "{}", '{"plan": 1}', "x")] == [None] * 6
