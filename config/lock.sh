@@ -17,7 +17,7 @@ compile() {
     env -u UV_FIND_LINKS "$scratch/venv/bin/uv" pip compile --quiet --universal --python-version 3.11 \
         --fork-strategy fewest --generate-hashes --no-header --no-emit-index-url --no-emit-find-links "$@"
 }
-compile pyproject.toml --extra dask --extra dev --output-file requirements.lock "$@"
+compile pyproject.toml --extra dask --extra parquet --extra dev --output-file requirements.lock "$@"
 compile --group build --output-file requirements-build.lock "$@"
 
 if grep -nE '://|--(extra-)?index|--find-links|--trusted-host' requirements.lock requirements-build.lock; then
