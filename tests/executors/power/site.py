@@ -127,6 +127,7 @@ class Site:
         self.spawn = spawn
         self.own = tuple(own)
         self.lines: list[str] = []
+        self.report_ttl_s = 3600.0
         self._reported: dict[str, int] = {}
         self.lease = self.store.acquire_lease("a", LEASE_S)
         self.restart()
@@ -170,7 +171,7 @@ class Site:
             if machine.is_up:
                 number = self._reported[host] = self._reported.get(host, 0) + 1
                 seen = Observation(self.clock.now(), Host(host, 8000, 16384), HostUsage(), ())
-                self.store.put_report(Report("boot", START, number, seen), 3600.0)
+                self.store.put_report(Report("boot", START, number, seen), self.report_ttl_s)
 
     def tick(self, seconds: float = 1.0) -> None:
         """Do one pass of the runner, and let time pass with reports every interval."""
