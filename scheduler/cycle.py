@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import cache, partial
 
 from cluster.config.settings import Mode
 from cluster.history import Metric
 from cluster.migration.learned import learn
-from cluster.plan import EVACUATE, Plan, PlanRecord, PlanState
+from cluster.plan import EVACUATE, Plan, PlanRecord, PlanState, Wake
 from cluster.store.protocol import Store
 from executors.runner import PlanRunner
 from reports.units import count
@@ -22,6 +23,10 @@ from scheduler.gate import View, frozen_guests, why_no_action, why_no_plan, why_
 from scheduler.intent import WAKE, Intent, intent_of, is_urgent
 from scheduler.leadership import Leadership
 from scheduler.planning import PlanRequest, make_plan
+
+IN_VAIN_FOR = timedelta(minutes=30)
+"""So long a consolidation that found nothing to do, or only load to share out better, is not tried again while the
+same hosts are on and as many may sleep."""
 
 
 class Cycle:
@@ -36,6 +41,7 @@ class Cycle:
         self._look = look
         self.latest: Plan | None = None
         self._is_short = False
+        self._in_vain: tuple[object, datetime] | None = None
 
     def run(self) -> str:
         """Do one turn. `StoreUnavailableError` and `CheckFailedError` pass through; nothing was begun then."""
@@ -55,7 +61,7 @@ class Cycle:
             view = replace(view, by_request=intent.by_request)
             if (why := why_no_wake(view) if intent.policy == WAKE else why_no_plan(view)) is not None:
                 return f"no plan: {why}"
-            if intent.policy == CONSOLIDATE and (why := _why_rest(view)) is not None:
+            if intent.policy == CONSOLIDATE and (why := _why_rest(view) or self._why_in_vain(view)) is not None:
                 sentences.append(f"{CONSOLIDATE}: {why}")
                 continue
             if intent.policy == WAKE and (relief := self._relief(view)) is not None:
@@ -63,6 +69,10 @@ class Cycle:
             else:
                 plan = self._plan(view, intent)
             self.latest = plan
+            if intent.policy == CONSOLIDATE:
+                # Load is shared out better now and then only: each time somebody's guests move.
+                is_idle = not plan.steps or not _is_pressing(view)
+                self._in_vain = (_situation(view), view.now) if is_idle else None
             self._is_short = intent.policy == CONSOLIDATE and is_short_of_room(plan, view.settings.gate.max_moves)
             if plan.steps:
                 return self._act(view, plan)
@@ -83,9 +93,16 @@ class Cycle:
         plan = self._plan(view, Intent(CONSOLIDATE), advice.wake)
         return (view, plan) if plan.steps and why_not_act(view, plan) is None else None
 
+    def _why_in_vain(self, view: View) -> str | None:
+        """Say since when nothing was found to do, and nothing has changed; looking takes seconds."""
+        if self._in_vain is None or view.now - self._in_vain[1] >= IN_VAIN_FOR or self._in_vain[0] != _situation(view):
+            return None
+        return f"looked at {self._in_vain[1]:%H:%M} UTC, and the same hosts are needed"
+
     def _make_way(self, active: PlanRecord) -> None:
         """Start nothing more of a plan that is not as urgent as emptying a host that fails, or waking those needed."""
-        if active.plan.policy in (EVACUATE, WAKE) or not is_urgent(view := self._look(active)):
+        wakes = any(isinstance(step, Wake) for step in active.plan.steps)
+        if active.plan.policy == EVACUATE or wakes or not is_urgent(view := self._look(active)):
             return
         first, advice = intent_of(view)[0], view.advise()
         if first.policy == EVACUATE:
@@ -148,6 +165,19 @@ class Cycle:
                 self._store.set_plan_state(record.plan.id, PlanState.REJECTED, token, view.now, "expired unapproved")
         self._store.open_plan(plan, PlanState.WAITING, token, view.now)
         return f"plan {plan.id} waits: trimtab approve {plan.id}"
+
+
+def _is_pressing(view: View) -> bool:
+    """Tell whether a host may sleep, or is too full."""
+    advice = view.advise()
+    return advice is not None and (advice.sleepers > 0 or advice.is_crowded)
+
+
+def _situation(view: View) -> object:
+    """Return what decides whether a consolidation would find the same again: who is on, who may sleep, who is full."""
+    advice = view.advise()
+    on = tuple(host.id for host in view.snapshot.hosts if view.snapshot.why_no_target(host) is None)
+    return on, None if advice is None else (advice.sleepers, advice.is_crowded)
 
 
 def _why_rest(view: View) -> str | None:

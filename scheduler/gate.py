@@ -234,9 +234,12 @@ def _act_window(view: View, plan: Plan) -> str | None:
 
 def _least_gain(view: View, plan: Plan) -> str | None:
     """Repair is always worth it; else the policy's goal must get better by a least share."""
-    # What sleeps was weighed against its price over the time expected, and hosts are woken because they are needed.
-    powered = any(isinstance(step, Sleep | Wake) for step in plan.steps)
-    if view.by_request or powered or len(plan.goals) < 2 or plan.goals[0].after < plan.goals[0].before:
+    # The energy policy weighs what its plans save against their price over the time expected, and asks for none before
+    # the least share could be saved: not each of several small plans has to save it.
+    weighed = any(isinstance(step, Sleep | Wake) for step in plan.steps) or (
+        plan.policy == "consolidate" and view.advise() is not None
+    )
+    if view.by_request or weighed or len(plan.goals) < 2 or plan.goals[0].after < plan.goals[0].before:
         return None
     goal = plan.goals[1]
     gain = (goal.before - goal.after) / goal.before if goal.before > 0 else 0.0

@@ -25,8 +25,8 @@ class ConsolidateSettings:
     """How deep consolidation goes and what it counts."""
 
     horizon_s: float = 14400.0
-    headroom_ratio: float = 0.2
-    wake_headroom_ratio: float = 0.1
+    headroom_ratio: float = 0.1
+    wake_headroom_ratio: float = 0.08
     reserve_hosts: int = 1
     host_losses: int = 1
     lost_domain: str = ""

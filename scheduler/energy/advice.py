@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from cluster import power_log
 from cluster.config.consolidate import ConsolidateSettings
 from cluster.config.settings import Settings
+from cluster.host import PowerState
 from cluster.limits import Resource, limit
 from cluster.prices import prices_of
 from cluster.snapshot import Snapshot
@@ -23,14 +25,17 @@ from scheduler.energy.commitment import Commitment, Demand, Keeps, commit, neede
 from scheduler.energy.losses import Losses
 from scheduler.energy.night import Night
 from scheduler.energy.outlook import Outlook
+from scheduler.energy.sharing import watts_to_save
 from scheduler.energy.units import Unit, units_of
 
 JOULES_PER_KWH = 3_600_000.0
 NOBODY = 1 << 50
 TOGETHER_S = 600.0
 """When a host is woken, those needed by so much later are woken with it."""
-PLACED_FOR_S = 600.0
-"""How long a placement lasts that no sleeping host pays for: until loads have changed."""
+PLACED_FOR_S = 900.0
+"""So long ahead guests are planned where they are put; what comes later finds other places in time."""
+SHARED_FOR_S = 3600.0
+"""How long it pays that load is shared out better among hosts that stay on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +86,25 @@ def advise(
     present = int(sum(guest.usage.cpu_millicores or 0 for guest in snapshot.guests))
     now_demand = replace(demand, cpu_millicores=np.array([present]), price=demand.price[:1])
     wake, is_urgent = _wakes(snapshot, settings, chosen, night, plan, now_demand, waking, on, lead_s, outlook)
-    sleepers = 0 if night is None or wake else int(plan.pays.sum())
+    resting = _woke_lately(snapshot, flags, chosen, now)
+    sleepers = 0 if night is None or wake or resting else int(plan.pays.sum())
     idle_s = float(plan.asleep_for_s[plan.pays].min()) if sleepers else 0.0
-    shares = outlook.shares(outlook.steps_within(chosen.least_off_s))
+    shares = outlook.shares(outlook.steps_within(PLACED_FOR_S))
     terms = PowerTerms(
         may_sleep=frozenset(unit.id for unit in units if sleepers and unit.is_on and unit.why_on is None),
         awake_at_least=on - sleepers,
         planned_millicores=shares,
     )
-    # Where no host comes to sleep, what guests better placed save lasts as long as a placement does.
-    chosen = replace(chosen, horizon_s=max(1.0, idle_s) if sleepers else PLACED_FOR_S)
+    # Where no host comes to sleep, what guests better placed save lasts until loads have changed.
+    chosen = replace(chosen, horizon_s=max(1.0, idle_s) if sleepers else SHARED_FOR_S)
     crowded = _crowded(snapshot, settings, chosen, shares)
     why_rest = None
-    if not sleepers and crowded is None:
+    watts, to_save = watts_to_save(snapshot, settings.limits, 1 - chosen.headroom_ratio)
+    worth_sharing = to_save > settings.gate.least_gain_ratio * watts
+    if not sleepers and crowded is None and not (worth_sharing and night is not None):
         why_rest = f"{on} hosts are awake, {on} needed by the {outlook.source}"
     return Advice(
-        is_night=night is not None,
+        is_night=night is not None and not _is_morning(night, units, lead_s, now),
         wake=wake,
         is_urgent=is_urgent,
         is_crowded=crowded is not None,
@@ -109,6 +117,21 @@ def advise(
         bound_kwh=plan.bound / JOULES_PER_KWH,
         reasons={unit.id: unit.why_on for unit in units if unit.why_on is not None},
     )
+
+
+def _woke_lately(snapshot: Snapshot, flags: Mapping[str, str], chosen: ConsolidateSettings, now: datetime) -> bool:
+    """Tell whether any host woke less than its least time on ago: what made it wake may not be over."""
+    changes = (power_log.last_change(flags, host.id) for host in snapshot.hosts)
+    rest = timedelta(seconds=chosen.least_on_s)
+    return any(one is not None and one.state is PowerState.ON and now - one.at < rest for one in changes)
+
+
+def _is_morning(night: Night, units: tuple[Unit, ...], lead_s: float, now: datetime) -> bool:
+    """Tell whether all hosts are on already for the time by which they are to be, and guests may spread."""
+    if night.awake_by is None or any(not unit.is_on for unit in units):
+        return False
+    longest_s = max((unit.wake_s for unit in units), default=0.0)
+    return (night.awake_by - now).total_seconds() <= longest_s + lead_s
 
 
 def _keeps(chosen: ConsolidateSettings, fill_ratio: float) -> Keeps:

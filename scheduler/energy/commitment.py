@@ -149,12 +149,13 @@ def _committed(
     later = to_wake[None, :] > layer[:, None]
     first = np.where(later.any(axis=1), later.argmax(axis=1), steps)
     wake_s = np.array([unit.wake_s for unit in order])
-    until_s = np.where(first < steps, first * demand.step_s - wake_s - lead_s, steps * demand.step_s)
+    # A step less, as waking looks a step further ahead: what goes to sleep is not woken by the same figures.
+    until_s = np.where(first < steps, (first - 1) * demand.step_s - wake_s - lead_s, steps * demand.step_s)
     asleep_for_s = np.where(needed_soon, 0.0, np.maximum(0.0, until_s))
     joules = np.array([unit.saved_watts for unit in order]) * _priced(asleep_for_s, demand)
     cost = np.array([unit.cycle_joules for unit in order]) * float(demand.price[0] if steps else 1.0)
     may = np.array([unit.is_on and unit.why_on is None for unit in order], dtype=np.bool_)
-    pays = may & (asleep_for_s >= least_off_s) & (joules > cost)
+    pays = may & (asleep_for_s >= max(least_off_s, demand.step_s)) & (joules > cost)
     # What the lower threshold needs later ends the sleep of none: layers sleep from the last one on.
     for place in range(layers - 1, -1, -1):
         if order[place].is_on and not pays[place]:

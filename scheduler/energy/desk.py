@@ -1,4 +1,4 @@
-"""Where the energy policy gets what it knows: forecasts from the store's history, made once per slot of it."""
+"""Where the energy policy gets what it knows: forecasts from the store's history, made now and then."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from scheduler.energy.advice import Advice
     from scheduler.energy.outlook import Outlook
 
+KEPT_S = 1800.0
+"""A forecast serves for so long, unless guests come or go, or use more than it held likely."""
+
 
 class EnergyDesk:
     """Gives advice on the cluster as it is seen. `own_name`: this machine's, empty where hosts are pretended."""
@@ -24,6 +27,7 @@ class EnergyDesk:
         self._store = store
         self._own_name = own_name
         self._known: tuple[object, ...] = ()
+        self._slot = 0
         self._outlook: Outlook | None = None
 
     def advise(self, snapshot: Snapshot, settings: Settings, now: datetime) -> Advice | None:
@@ -38,19 +42,27 @@ class EnergyDesk:
         return advise(snapshot, self._store.flags(), settings, night_of(settings, now), outlook, own, now)
 
     def _look_ahead(self, snapshot: Snapshot, settings: Settings, now: datetime) -> Outlook:
+        from scheduler.energy.advice import PLACED_FOR_S
         from scheduler.energy.outlook import outlook_of
         from scheduler.forecast.forecast import Limits, forecast
 
         chosen = settings.consolidate
         guests = tuple(sorted(guest.id for guest in snapshot.guests))
-        known = (slot_of(now), guests, chosen.horizon_s, chosen.quantile)
-        if self._outlook is None or known != self._known:
-            rings = {one: {Metric.CPU_MILLICORES: self._store.usage(one, Metric.CPU_MILLICORES)} for one in guests}
-            limits = {guest.id: Limits(guest.vcpus * 1000, guest.memory_mib) for guest in snapshot.guests}
-            ahead = forecast(rings, now, chosen.horizon_s, limits)
-            self._outlook = outlook_of(ahead, chosen.quantile, group_size(snapshot, settings), chosen.least_off_s)
-            self._known = known
-        return self._outlook
+        known = (guests, chosen.horizon_s, chosen.quantile)
+        present = sum(guest.usage.cpu_millicores or 0 for guest in snapshot.guests)
+        if self._outlook is not None and known == self._known:
+            outlook = self._outlook.seen_from(now)
+            is_fresh = (now - self._outlook.start).total_seconds() < KEPT_S
+            if is_fresh and present <= outlook.total_millicores[0]:
+                return outlook
+            if slot_of(now) == self._slot:
+                return outlook
+        rings = {one: {Metric.CPU_MILLICORES: self._store.usage(one, Metric.CPU_MILLICORES)} for one in guests}
+        limits = {guest.id: Limits(guest.vcpus * 1000, guest.memory_mib) for guest in snapshot.guests}
+        ahead = forecast(rings, now, chosen.horizon_s + KEPT_S, limits)
+        self._outlook = outlook_of(ahead, chosen.quantile, group_size(snapshot, settings), PLACED_FOR_S)
+        self._known, self._slot = known, slot_of(now)
+        return self._outlook.seen_from(now)
 
 
 def is_wanted(settings: Settings) -> bool:

@@ -6,8 +6,8 @@ Made from the forecast, or of present use alone where there is none. Step k cove
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +41,20 @@ class Outlook:
     def steps(self) -> int:
         """Number of steps."""
         return len(self.total_millicores)
+
+    def seen_from(self, now: datetime) -> Outlook:
+        """Return the same from the step on that holds `now`; the last step stays where it is over."""
+        gone = int(min(max(0.0, (now - self.start).total_seconds() // self.step_s), self.steps - 1))
+        if not gone:
+            return self
+        start = self.start + timedelta(seconds=gone * self.step_s)
+        shares = self.shares
+        return replace(
+            self,
+            start=start,
+            total_millicores=self.total_millicores[gone:],
+            shares=lambda steps: shares(steps + gone),
+        )
 
     def steps_within(self, seconds: float) -> int:
         """Return how many first steps lie within so many seconds, at least one."""
