@@ -58,7 +58,7 @@ def test_the_commented_examples_are_right_and_whole(tmp_path: Path) -> None:
     assert {rule.kind for rule in found.rules} == set(KINDS)
     shown = tomllib.loads(example)
     assert set(shown["hosts"][0]) == {field.name for field in dataclasses.fields(HostSettings)}
-    assert set(shown["windows"][0]) == {"kind", "days", "from", "to", "time_zone"}
+    assert set(shown["windows"][0]) == {"kind", "days", "from", "to", "time_zone", "depth", "awake_by"}
     assert set(shown["links"][0]) == {"name", "mbit_s", "hosts"}
     assert set(shown["budgets"][0]) == {"scope", "name", "mbit_s", "days", "from", "to", "time_zone"}
     assert set(shown["prices"][0]) == {"per_kwh", "days", "from", "to", "time_zone"}
