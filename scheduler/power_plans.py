@@ -9,6 +9,7 @@ from cluster.config.settings import Settings
 from cluster.plan import Plan, Sleep, Status, Wake
 from cluster.snapshot import Snapshot
 from scheduler.check.goals import figures, power_states
+from scheduler.plan_energy import with_energy
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -16,7 +17,7 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 def power_plan(step: Sleep | Wake, snapshot: Snapshot, settings: Settings, policy: str, why: str) -> Plan:
     """Return a plan with this one step, dated by the snapshot."""
     placement = {guest.id: guest.host for guest in snapshot.guests}
-    return Plan(
+    plan = Plan(
         id=_plan_id(step, snapshot, policy),
         snapshot=snapshot.id,
         policy=policy,
@@ -32,6 +33,7 @@ def power_plan(step: Sleep | Wake, snapshot: Snapshot, settings: Settings, polic
         before=figures(snapshot, placement, power_states(snapshot, ())),
         after=figures(snapshot, placement, power_states(snapshot, (step,))),
     )
+    return with_energy(plan, snapshot, settings)
 
 
 def _plan_id(step: Sleep | Wake, snapshot: Snapshot, policy: str) -> str:

@@ -12,6 +12,7 @@ from cluster.snapshot import Snapshot
 from scheduler.check import check_plan
 from scheduler.check.goals import figures, power_states, repair_value
 from scheduler.intent import WAKE
+from scheduler.plan_energy import with_energy
 from scheduler.planning import CheckFailedError, plan_id_of
 
 
@@ -46,6 +47,7 @@ def wake_plan(snapshot: Snapshot, wake: Sequence[tuple[str, str]], settings: Set
         makespan_bound_s=longest_s,
     )
     plan = replace(plan, after=figures(snapshot, start, power_states(snapshot, steps)))
+    plan = with_energy(plan, snapshot, settings)
     if findings := check_plan(plan, snapshot, settings.limits):
         raise CheckFailedError(f"the checker refused the plan: {findings[0]}: please report it with 'trimtab capture'")
     return plan
