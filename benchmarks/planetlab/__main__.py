@@ -84,8 +84,11 @@ def main() -> int:
 def calibration_misses(moves: int, ours: Published) -> list[str]:
     """Say where our THR-MMT is further from CloudSim's than 3 % in energy, 10 % in migrations and SLATAH."""
     kwh, their_moves, slatah, _ = THR_MMT
-    found = (("energy", ours.kwh / kwh, 0.03), ("migrations", moves / their_moves, 0.1))
-    found += (("SLATAH", ours.slatah_ratio / slatah, 0.1),)
+    found = [
+        ("energy", ours.kwh / kwh, 0.03),
+        ("migrations", moves / their_moves, 0.1),
+        ("SLATAH", ours.slatah_ratio / slatah, 0.1),
+    ]
     return [f"calibration: {what} {at - 1:+.1%}, {most:.0%} allowed" for what, at, most in found if abs(at - 1) > most]
 
 

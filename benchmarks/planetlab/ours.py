@@ -47,8 +47,16 @@ def run_ours(
     settings = load_settings(PRESET, overrides).settings
     published = PublishedLedger(core_mips(), FIRST_S)
     account = AccountLedger(core_millicores=core_mips(), from_s=FIRST_S)
-    power = {"wake_s": WAKE_S, "sleep_s": SLEEP_S, "sleep_watts": SLEEP_WATTS} if real_power else {}
-    cluster, clock = world(use, day, begin(len(use)), (published, account), with_ram=with_ram, **power)
+    cluster, clock = world(
+        use,
+        day,
+        begin(len(use)),
+        (published, account),
+        with_ram=with_ram,
+        wake_s=WAKE_S if real_power else 0.0,
+        sleep_s=SLEEP_S if real_power else 0.0,
+        sleep_watts=SLEEP_WATTS if real_power else 0.0,
+    )
     clock.advance_to(FIRST_S)
     replay = Replaying(cluster, settings, clock, pace=Pace(), listener=say)
     replay.run(DAY_S - FIRST_S)
