@@ -35,9 +35,15 @@ class Limits:
 class _OfMetric:
     """One metric's figures; forecast when first asked for."""
 
-    values: Floats
+    rings: tuple[UsageRing, ...]
+    at: datetime
     steps: int
     limits: Floats
+
+    @cached_property
+    def values(self) -> Floats:
+        """The past [guest, slot], NaN where unknown."""
+        return aligned(self.rings, self.at)
 
     @cached_property
     def history(self) -> Floats:
@@ -137,21 +143,27 @@ def forecast(
     """
     limits = limits or {}
     named = sorted({*rings, *limits})
-    steps = max(1, math.ceil(horizon_s / SLOT_S))
-    cpu = aligned(rings, named, Metric.CPU_MILLICORES, now)
-    seen = np.asarray(~np.isnan(cpu).all(axis=1))
     unknown = tuple(
-        guest for guest, is_seen in zip(named, seen.tolist(), strict=True) if not is_seen and guest not in limits
+        guest
+        for guest in named
+        if guest not in limits and not aligned([_ring(rings, guest, Metric.CPU_MILLICORES)], now).size
     )
-    if unknown:
-        kept = [row for row, guest in enumerate(named) if guest not in unknown]
-        named, cpu = [named[row] for row in kept], cpu[kept]
-    parts = []
-    for metric in (Metric.CPU_MILLICORES, Metric.MEMORY_MIB):
-        values = cpu if metric is Metric.CPU_MILLICORES else aligned(rings, named, metric, now)
-        most = np.asarray([_limit(limits.get(guest), metric) for guest in named], np.float32)
-        parts.append(_OfMetric(values, steps, most))
-    return Forecast(slot_start(slot_of(now) + 1), SLOT_S, steps, tuple(named), unknown, *parts)
+    guests = tuple(guest for guest in named if guest not in unknown)
+    steps = max(1, math.ceil(horizon_s / SLOT_S))
+    cpu, memory = (
+        _OfMetric(
+            tuple(_ring(rings, guest, metric) for guest in guests),
+            now,
+            steps,
+            np.asarray([_limit(limits.get(guest), metric) for guest in guests], np.float32),
+        )
+        for metric in (Metric.CPU_MILLICORES, Metric.MEMORY_MIB)
+    )
+    return Forecast(slot_start(slot_of(now) + 1), SLOT_S, steps, guests, unknown, cpu, memory)
+
+
+def _ring(rings: Mapping[str, Mapping[Metric, UsageRing]], guest: str, metric: Metric) -> UsageRing:
+    return rings.get(guest, {}).get(metric, UsageRing())
 
 
 def _limit(limits: Limits | None, metric: Metric) -> float:

@@ -20,6 +20,8 @@ KNOTS_EVERY = 24
 """Horizons in slots: these, and then every two hours."""
 UNSEEN_SLOTS = 0.5
 """Weight of what was never seen, against that of each slot of one day's history, at a horizon of one slot."""
+MOST_UNSEEN = 0.06
+"""The most probability laid there: the 95th percentile then stands a little beyond all that followed so far."""
 TOGETHER = 16
 """So many guests are worked on at once: more would not fit a processor's cache."""
 
@@ -113,7 +115,7 @@ def _unseen(slots: Ints, ahead: int) -> Floats:
     Slots apart by less than the horizon tell little anew; a history of many days has shown what a day can bring.
     """
     weight = UNSEEN_SLOTS * np.sqrt(ahead) * DAY / slots
-    return np.asarray(weight / (slots + weight), np.float32)
+    return np.asarray(np.minimum(weight / (slots + weight), MOST_UNSEEN), np.float32)
 
 
 def _mean(figures: Floats, seen: Samples) -> Floats:

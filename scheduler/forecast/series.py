@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 
-from cluster.history import EMPTY, HEADER, SLOTS, Metric, UsageRing, slot_of
+from cluster.history import EMPTY, HEADER, SLOTS, UsageRing, slot_of
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 
-def aligned(
-    rings: Mapping[str, Mapping[Metric, UsageRing]], guests: Sequence[str], metric: Metric, at: datetime
-) -> Floats:
+def aligned(rings: Sequence[UsageRing], at: datetime) -> Floats:
     """Return [guest, slot]: the last column holds `at`, the first is the oldest in which any guest has a figure.
 
-    NaN where nothing was recorded, as for a guest without rings. Slots after `at` are left out. No column at all when
-    nothing is known of anyone.
+    NaN where nothing was recorded. Slots after `at` are left out. No column at all when nothing is known of anyone.
     """
     last = slot_of(at)
-    raw = np.full((len(guests), SLOTS), EMPTY, np.uint32)
-    for row, guest in enumerate(guests):
-        ring = rings.get(guest, {}).get(metric)
-        if ring is None or not ring.packed:
+    raw = np.full((len(rings), SLOTS), EMPTY, np.uint32)
+    for row, ring in enumerate(rings):
+        ahead = ring.last_slot - last
+        if not ring.packed or abs(ahead) >= SLOTS:
             continue
-        newest = ring.last_slot
-        packed = np.frombuffer(ring.packed, "<u4", offset=HEADER.size)
-        if len(packed) < SLOTS or newest <= last - SLOTS:
-            continue
-        # Slot s stands at s % SLOTS; in `raw` it has to stand at s - last - 1 from the end.
-        turn = (newest + 1) % SLOTS
-        in_order = np.concatenate((packed[turn:SLOTS], packed[:turn]))
-        ahead = newest - last
-        if ahead >= SLOTS:
-            continue
+        packed = np.frombuffer(ring.packed, "<u4", SLOTS, HEADER.size)
+        # The oldest slot stands where the newest one's successor will: from there on, slots are in order.
+        turn = (ring.last_slot + 1) % SLOTS
+        in_order = np.concatenate((packed[turn:], packed[:turn]))
         if ahead >= 0:
             raw[row, ahead:] = in_order[: SLOTS - ahead]
         else:

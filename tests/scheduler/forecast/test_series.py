@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.history import SLOTS, Metric, UsageRing, slot_of, with_sample
+from cluster.history import SLOTS, UsageRing, slot_of, with_sample
 from scheduler.forecast.series import aligned, carried_forward
 from tests.scheduler.forecast.history import NOW
 
@@ -26,7 +26,7 @@ def test_the_array_agrees_with_the_ring_at_every_slot(steps: list[tuple[int, int
         packed = with_sample(packed, at, value)
     ring = UsageRing(packed)
     now = at + timedelta(seconds=300 * late)
-    values = aligned({"g": {Metric.CPU_MILLICORES: ring}}, ["g"], Metric.CPU_MILLICORES, now)
+    values = aligned([ring], now)
     expected = ring.values(slot_of(now) - SLOTS + 1, SLOTS)
     known = [index for index, value in enumerate(expected) if value is not None]
     wanted = [np.nan if value is None else value for value in expected[known[0] :]] if known else []
