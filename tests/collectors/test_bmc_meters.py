@@ -10,9 +10,12 @@ import pytest
 
 from cluster.clock import SystemClock
 from cluster.config.loader import load_settings
+from cluster.config.power import BmcDriver, BmcSettings
+from cluster.config.settings import HostSettings, Settings
 from cluster.errors import HostUnreachableError, StepError
 from collectors.bmc_meters import MOST_AT_ONCE, BmcMeters, CommandMeter, open_meters
 from tests.collectors.fakes import FakeClock
+from tests.executors.power.redfish_service import PASSWORD, USER, Service, certificate, serve
 
 
 class FakeMeter:
@@ -120,3 +123,23 @@ def command(folder: Path, script: str) -> str:
     path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     path.chmod(0o755)
     return str(path)
+
+
+def test_a_redfish_services_meter_is_read_as_configured(tmp_path: Path) -> None:
+    """Over TLS, with the secret from its file; what the service refuses is told, and nothing is read then."""
+    key = certificate(tmp_path)
+    service = serve(Service(), key)
+    try:
+        service.watts = 211.5
+        secret = tmp_path / "password"
+        secret.write_text(PASSWORD + "\n", encoding="utf-8")
+        secret.chmod(0o600)
+        bmc = BmcSettings(BmcDriver.REDFISH, service.url, USER, str(secret), ca_file=str(key[1]))
+        meters = open_meters(Settings(hosts=(HostSettings("a", bmc=bmc),)), SystemClock())
+        assert (meters.read(60.0), meters.troubles) == ({"a": 211.5}, {})
+        secret.write_text("wrong\n", encoding="utf-8")
+        meters = open_meters(Settings(hosts=(HostSettings("a", bmc=bmc),)), SystemClock())
+        assert meters.read(60.0) == {}
+        assert "refuses user" in meters.troubles["a"] and "wrong" not in meters.troubles["a"]
+    finally:
+        service.close()
