@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cluster.config.settings import Settings, WindowKind
-from cluster.history import Metric, slot_of
+from cluster.history import SLOT_S, Metric, slot_of
 from cluster.limits import Resource, demand, limit
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Store
@@ -28,11 +28,14 @@ class EnergyDesk:
         self._own_name = own_name
         self._known: tuple[object, ...] = ()
         self._slot = 0
+        self._first: datetime | None = None
+        self._kept_s = 0.0
         self._outlook: Outlook | None = None
 
     def advise(self, snapshot: Snapshot, settings: Settings, now: datetime) -> Advice | None:
-        """Return the advice for now; `None` where nobody wants hosts to sleep. `StoreUnavailableError`."""
-        if not is_wanted(settings):
+        """Return the advice for now; `None` where nobody wants hosts to sleep and none does. `StoreUnavailableError`."""
+        flags = self._store.flags() if not is_wanted(settings) else {}
+        if not is_wanted(settings) and not any(flag.startswith("power:") for flag in flags):
             return None
         # Late: numpy takes a while to load, and most clusters want none of this.
         from scheduler.energy.advice import advise
@@ -52,7 +55,7 @@ class EnergyDesk:
         present = sum(guest.usage.cpu_millicores or 0 for guest in snapshot.guests)
         if self._outlook is not None and known == self._known:
             outlook = self._outlook.seen_from(now)
-            is_fresh = (now - self._outlook.start).total_seconds() < KEPT_S
+            is_fresh = (now - self._outlook.start).total_seconds() < self._kept_s
             if is_fresh and present <= outlook.total_millicores[0]:
                 return outlook
             if slot_of(now) == self._slot:
@@ -62,6 +65,9 @@ class EnergyDesk:
         ahead = forecast(rings, now, chosen.horizon_s + KEPT_S, limits)
         self._outlook = outlook_of(ahead, chosen.quantile, group_size(snapshot, settings), PLACED_FOR_S)
         self._known, self._slot = known, slot_of(now)
+        # Of a short history a quarter more changes what is likely: the first forecasts soon give way to better ones.
+        seen = max((len(rings[one][Metric.CPU_MILLICORES].latest(now, 24)) for one in guests[:8]), default=0)
+        self._kept_s = min(KEPT_S, max(1, seen // 4) * SLOT_S)
         return self._outlook.seen_from(now)
 
 
