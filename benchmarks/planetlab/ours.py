@@ -57,8 +57,7 @@ def run_ours(
         sleep_s=SLEEP_S if real_power else 0.0,
         sleep_watts=SLEEP_WATTS if real_power else 0.0,
     )
-    clock.advance_to(FIRST_S)
     replay = Replaying(cluster, settings, clock, pace=Pace(), listener=say)
-    replay.run(DAY_S - FIRST_S)
+    replay.run(DAY_S)
     tally = cluster.tally()
     return Day(tally.moves_done + tally.moves_failed, published.figures(), account.figures(), len(cluster.violations()))
