@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 
 from cluster.config.power import BmcSettings
+from cluster.connections.host_port import host_and_port
 from cluster.connections.program import Ended, run_program
 from cluster.connections.secret_file import read_secret
 from cluster.errors import HostUnreachableError, StepError
 from cluster.host import PowerState
 
 PROGRAM = "ipmitool"
+PORT = 623  # RMCP+, UDP
 TRY_S = 1
 MOST_PASSWORD_BYTES = 20
 """What IPMI 2.0 holds of a password (specification 2.0, 22.30); ipmitool cuts a longer one off."""
@@ -67,9 +69,8 @@ class IpmiConnection:
 
     def arguments(self, command: tuple[str, ...]) -> tuple[str, ...]:
         """Return the program's arguments for a command."""
-        host, _, port = _host_and_port(self._bmc.address)
-        words = [PROGRAM, "-I", "lanplus", "-H", host]
-        words += ["-p", port] if port else []
+        host, port = host_and_port(self._bmc.address, PORT)
+        words = [PROGRAM, "-I", "lanplus", "-H", host, "-p", str(port)]
         words += ["-C", str(self._bmc.cipher_suite)]
         # The least privilege that may switch power, and so few tries that the program itself says why it gives up.
         tries = max(1, int(self._deadline_s / TRY_S / 2) - 1)
@@ -90,10 +91,3 @@ class IpmiConnection:
                 f"{ended.said}"
             )
         raise StepError(f"{who}: its BMC refuses '{' '.join(command)}': {ended.said}")
-
-
-def _host_and_port(address: str) -> tuple[str, str, str]:
-    if address.startswith("["):
-        host, _, rest = address[1:].partition("]")
-        return host, "", rest.removeprefix(":")
-    return address.partition(":")

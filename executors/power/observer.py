@@ -6,7 +6,7 @@ as long as going down may take, counts as on again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from cluster.clock import Clock
@@ -21,6 +21,8 @@ from executors.power.worker import HostWorker
 BELIEVED_LOOKS = 3
 """How many looks in a row have to miss before what was seen last counts as not known any more."""
 WRITTEN_EVERY_S = 300.0
+MOST_AT_ONCE = 32
+"""How many drivers are asked at once; of more hosts each is looked at less often."""
 
 
 class PowerObserver:
@@ -53,20 +55,29 @@ class PowerObserver:
             for step in (active.plan.steps if active is not None else ())
             if isinstance(step, Sleep | Wake) and active is not None and active.step_state(step.id) is StepState.RUNNING
         }
-        told = []
+        told: list[str] = []
+        watched = []
         for host, worker in sorted(self._workers.items()):
             asleep, taken_at = ASKED + host in flags, reports.get(host)
             reporting = taken_at is not None and (now - taken_at).total_seconds() <= self._stale_s
             if not asleep and reporting:
                 self._forget(host, flags)
-                continue
-            worker.look()
+            else:
+                watched.append((host, worker, asleep, reporting))
+        self._look_at([worker for _, worker, _, _ in watched])
+        for host, worker, asleep, reporting in watched:
             self._write(host, worker, asleep, flags, now)
             if asleep and host not in changing and reporting and self._is_on(host, worker):
                 told.append(f"host {host} was to sleep, but is on and reports: it counts as on again")
                 self._room.leave(host)
                 self._store.set_flag(ASKED + host, None)
         return tuple(told)
+
+    def _look_at(self, workers: Sequence[HostWorker]) -> None:
+        """Begin a look at those not looked at for longest, so many at once: each may be a program of its own."""
+        oldest = sorted(workers, key=lambda one: (-1.0 if one.last is None else one.last.at_s, one.host))
+        for worker in oldest[:MOST_AT_ONCE]:
+            worker.look()
 
     def _is_on(self, host: str, worker: HostWorker) -> bool:
         """Tell whether a host that reports was never seen down for as long as going down may take."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -45,6 +46,9 @@ def open_driver(means: Means) -> PowerDriver:
     """Return one host's driver."""
     if means.bmc.password_file:
         read_secret(f"host {means.host.id}: bmc.password_file", means.bmc.password_file)
+    for key in ("ca_file", "identity_file"):
+        if (name := getattr(means.bmc, key)) and not os.access(name, os.R_OK):
+            raise InputError(f"host {means.host.id}: bmc.{key}: {name} cannot be read; name a file that is there")
     return DRIVERS[means.bmc.driver](means)
 
 
@@ -90,6 +94,8 @@ def _by_ssh(means: Means) -> Suspender:
 def _command(means: Means) -> PowerDriver:
     from executors.power.command import CommandDriver
 
+    if not os.access(means.bmc.command[0], os.X_OK):
+        raise InputError(f"host {means.host.id}: bmc.command: {means.bmc.command[0]} is no program that can be run")
     return CommandDriver(means.host.id, means.bmc.command, means.power.deadline_s)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Protocol
 
+from cluster.connections.host_port import host_and_port
 from cluster.connections.libvirt_connection import LibvirtConnection
 from cluster.connections.program import run_program
 from cluster.errors import HostUnreachableError, StepError
@@ -66,7 +67,7 @@ class SshSuspender:
 
     def __init__(self, host: str, address: str, user: str, identity_file: str, deadline_s: float) -> None:
         self._who = f"host {host}"
-        self._name, _, self._port = address.partition(":")
+        self._name, self._port = host_and_port(address, SSH_PORT)
         self._user = user
         self._identity_file = identity_file
         self._deadline_s = deadline_s
@@ -82,7 +83,7 @@ class SshSuspender:
     def state(self) -> PowerState:
         """Knock at the port of SSH."""
         try:
-            socket.create_connection((self._name, int(self._port or SSH_PORT)), self._deadline_s).close()
+            socket.create_connection((self._name, self._port), self._deadline_s).close()
         except OSError:
             return PowerState.UNKNOWN
         return PowerState.ON
@@ -94,7 +95,7 @@ class SshSuspender:
         """Return the arguments of ssh."""
         words = ["ssh", "-n", "-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]
         words += ["-o", f"ConnectTimeout={max(1, int(self._deadline_s))}"]
-        words += ["-p", self._port] if self._port else []
+        words += ["-p", str(self._port)]
         words += ["-i", self._identity_file, "-o", "IdentitiesOnly=yes"] if self._identity_file else []
         words += ["-l", self._user] if self._user else []
         return (*words, "--", self._name, *SUSPEND)

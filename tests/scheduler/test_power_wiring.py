@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cluster.clock import SystemClock
-from cluster.config.power import BmcDriver, BmcSettings, PowerSettings, StartsBlocked, WakeTest
+from cluster.config.power import BmcDriver, BmcSettings, PowerSettings, StartsBlocked, SuspendBy, WakeTest
 from cluster.config.settings import CollectSource, HostSettings, Settings, StoreSettings
 from cluster.errors import InputError
 from cluster.host import Host, PowerModel, PowerState
@@ -70,6 +70,24 @@ def test_one_secret_open_to_others_refuses_all(tmp_path: Path) -> None:
     bad = BmcSettings(BmcDriver.REDFISH, "https://bmc", "u", str(secret))
     with pytest.raises(InputError, match="host h2: bmc.password_file: .* is open to others"):  # noqa: RUF043
         open_power(settings(host("h1"), host("h2", bad)), CLOCK, MemoryStore(CLOCK))
+
+
+@pytest.mark.parametrize(
+    ("bmc", "said"),
+    [
+        (BmcSettings(BmcDriver.COMMAND, command=("/nowhere/power",)), "bmc.command: /nowhere/power is no program"),
+        (BmcSettings(BmcDriver.REDFISH, "https://b", "u", ca_file="/nowhere/ca"), "bmc.ca_file: /nowhere/ca cannot be"),
+        (
+            BmcSettings(BmcDriver.WAKE_ON_LAN, "h1", mac="1", suspend_by=SuspendBy.SSH, identity_file="/nowhere/id"),
+            "bmc.identity_file: /nowhere/id cannot be read",
+        ),
+    ],
+)
+def test_what_a_driver_needs_has_to_be_there(bmc: BmcSettings, said: str) -> None:
+    """Known at the start, not in the night."""
+    with pytest.raises(InputError) as refused:
+        open_power(settings(host("h1", bmc)), CLOCK, MemoryStore(CLOCK))
+    assert said in str(refused.value)
 
 
 def test_what_libvirt_suspends_needs_its_uri() -> None:

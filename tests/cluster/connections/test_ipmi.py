@@ -40,18 +40,18 @@ def test_it_is_called_with_the_password_by_file(bmc: BmcSettings) -> None:
     """Least privilege, few tries, a sealed session; the password's place, not the password."""
     words = IpmiConnection("h1", bmc, 10.0).arguments(ipmi.SHUT_DOWN)
     assert " ".join(words) == (
-        f"ipmitool -I lanplus -H bmc-1.example.org -C 17 -U trimtab -L OPERATOR -N 1 -R 4 -f {bmc.password_file} "
-        "chassis power soft"
+        "ipmitool -I lanplus -H bmc-1.example.org -p 623 -C 17 -U trimtab -L OPERATOR -N 1 -R 4 "
+        f"-f {bmc.password_file} chassis power soft"
     )
 
 
 @pytest.mark.parametrize(
     ("address", "words"),
     [
-        ("10.0.0.1", "-H 10.0.0.1 -C"),
+        ("10.0.0.1", "-H 10.0.0.1 -p 623 -C"),
         ("10.0.0.1:6230", "-H 10.0.0.1 -p 6230 -C"),
         ("[fe80::1]:623", "-H fe80::1 -p 623 -C"),
-        ("[fe80::1]", "-H fe80::1 -C"),
+        ("[fe80::1]", "-H fe80::1 -p 623 -C"),
     ],
 )
 def test_addresses_may_have_ports(bmc: BmcSettings, address: str, words: str) -> None:

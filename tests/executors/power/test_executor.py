@@ -11,6 +11,7 @@ from cluster.errors import InputError
 from cluster.host import PowerState
 from cluster.plan import StepState
 from cluster.power_sight import ASKED, BY_HAND, FACTS, effective_state, power_steps
+from executors.power import observer
 from tests.executors.power.site import Site, never, sleep, wake
 
 
@@ -383,3 +384,18 @@ def test_hosts_that_report_are_not_asked() -> None:
     site = Site()
     site.look(5)
     assert [machine.looks for machine in site.machines.values()] == [0, 0, 0]
+
+
+def test_of_many_hosts_only_so_many_are_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those not looked at for longest come first, so that all have their turn."""
+    monkeypatch.setattr(observer, "MOST_AT_ONCE", 2)
+    site = Site()
+    for machine in site.machines.values():
+        machine.put(False)
+    site.look(4)
+    for machine in site.machines.values():
+        machine.looks = 0
+    site.look(3)
+    looks = [machine.looks for machine in site.machines.values()]
+    assert sum(looks) == 6
+    assert min(looks) > 0
