@@ -75,7 +75,7 @@ def outcome(task: Task) -> Outcome:
     """Run a task."""
     began_s = time.monotonic()
 
-    def each_day(day: int) -> None:
+    def each_day(day: int, _: Outcome) -> None:
         if task.verbose:
             print(f"seed {task.seed} {task.policy}: day {day}, {time.monotonic() - began_s:.0f} s", file=sys.stderr)
 

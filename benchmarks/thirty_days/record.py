@@ -41,11 +41,12 @@ class Recorder:
         self._told_s = world.now_s
 
     def course(self, duration_s: float) -> Course:
-        """Return what was written down, and cut short what is still under way."""
-        for guest, (source, target, began_s) in self._under_way.items():
+        """Return what was written down so far, with what is still under way as if it ended now without arriving."""
+        open_moves = [
             self._move(guest, source, target, began_s, duration_s, arrived=False)
-        self._under_way = {}
-        moves = sorted(self._moves, key=lambda move: move.ended_s)
+            for guest, (source, target, began_s) in self._under_way.items()
+        ]
+        moves = sorted((*self._moves, *open_moves), key=lambda move: move.ended_s)
         return Course(self._weeks, tuple(moves), tuple(self._power), duration_s)
 
     def check(self, world: World) -> None:
@@ -62,11 +63,10 @@ class Recorder:
         arrived = world.holdings[target].get(guest) is Holding.RUNNING
         if arrived:
             self._at[guest] = target
-        self._move(guest, source, target, began_s, self._told_s, arrived)
+        self._moves.append(self._move(guest, source, target, began_s, self._told_s, arrived))
 
-    def _move(self, guest: str, source: str, target: str, began_s: float, ended_s: float, arrived: bool) -> None:
-        ends = self._host[source], self._host[target]
-        self._moves.append(Move(self._guest[guest], *ends, began_s, ended_s, arrived))
+    def _move(self, guest: str, source: str, target: str, began_s: float, ended_s: float, arrived: bool) -> Move:
+        return Move(self._guest[guest], self._host[source], self._host[target], began_s, ended_s, arrived)
 
 
 def state_of(power: HostPower) -> int:

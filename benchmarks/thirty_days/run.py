@@ -34,6 +34,9 @@ class Outcome:
     lines: tuple[tuple[datetime, str], ...]
 
 
+EachDay = Callable[[int, Outcome], None]
+
+
 def settings_for(policy: str, base: Settings | None = None) -> Settings:
     """Return the settings of a run: everything at its default but for the beat, and a plan each time one is worth it.
 
@@ -43,7 +46,7 @@ def settings_for(policy: str, base: Settings | None = None) -> Settings:
     return replace(
         chosen,
         scheduler=replace(
-            chosen.scheduler, mode=Mode.ACT, policy=policy, interval_s=INTERVAL_S, work_limit=0.2, workers=1
+            chosen.scheduler, mode=Mode.ACT, policy=policy, interval_s=INTERVAL_S, work_limit=0.05, workers=1
         ),
         collect=replace(chosen.collect, interval_s=INTERVAL_S),
         gate=replace(chosen.gate, quiet_start_s=0.0),
@@ -52,8 +55,8 @@ def settings_for(policy: str, base: Settings | None = None) -> Settings:
     )
 
 
-def run(weeks: Weeks, settings: Settings, each_day: Callable[[int], None] = lambda day: None) -> Outcome:
-    """Run the loop over all measured days, telling when each is over."""
+def run(weeks: Weeks, settings: Settings, each_day: EachDay = lambda day, so_far: None) -> Outcome:
+    """Run the loop over all measured days; when each is over, tell its number and what happened so far."""
     clock = SimClock(weeks.start)
     recorder = Recorder(weeks)
     matrix = LoadMatrix(weeks.measured, float(SLOT_S), 0.0)
@@ -74,8 +77,9 @@ def run(weeks: Weeks, settings: Settings, each_day: Callable[[int], None] = lamb
     while (left_s := weeks.duration_s - clock.monotonic_s()) > 0:
         replaying.run(min(86400.0, left_s))
         day += 1
-        each_day(day)
-    course = recorder.course(weeks.duration_s)
-    recorder.check(world)
-    violations = tuple(one.text for one in world.violations())
-    return Outcome(course, tuple(sorted(recorder.lost)), violations, tuple(replaying.lines))
+        recorder.check(world)
+        violations = tuple(one.text for one in world.violations())
+        course = recorder.course(clock.monotonic_s())
+        outcome = Outcome(course, tuple(sorted(recorder.lost)), violations, tuple(replaying.lines))
+        each_day(day, outcome)
+    return outcome
