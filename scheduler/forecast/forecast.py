@@ -56,8 +56,16 @@ class _OfMetric:
         return marginals(self.values, self.steps, self.limits)
 
     def summed(self, rows: Ints, q: float) -> Floats:
-        """Return the `q`-quantile of the sum of these guests [step]."""
-        return summed(self.values, self.history, self.of, self.limits, rows, q)
+        """Return the `q`-quantile of the sum of these guests [step]; not to be written to."""
+        key = (rows.tobytes(), q)
+        if key not in self._sums:
+            self._sums[key] = summed(self.values, self.history, self.of, self.limits, rows, q)
+        return self._sums[key]
+
+    @cached_property
+    def _sums(self) -> dict[tuple[bytes, float], Floats]:
+        """Sums that were asked for: shares over several times ask for the same ones."""
+        return {}
 
 
 @dataclass(frozen=True)
