@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from urllib.parse import urlsplit
 
 from cluster.clock import Clock
@@ -18,6 +18,7 @@ from executors.power.registry import open_drivers
 from executors.power.rooms import AgentRoom, RemoteRoom, Room
 from executors.power.worker import HostWorker
 
+STORES_OWN = "is the store's own (store.url)"
 CALLS_OF_A_DRIVER = 4
 """How many calls a driver makes at most for one thing asked of it."""
 
@@ -58,6 +59,7 @@ def open_power(settings: Settings, clock: Clock, store: Store) -> PowerParts | N
         chosen,
         room,
         kept_on=kept_on(settings),
+        why_kept_on=partial(why_kept_on, settings),
         quiet_s=1.5 * settings.collect.interval_s,
     )
     observer = PowerObserver(workers, store, clock, chosen, room, settings.collect.stale_s)
@@ -65,16 +67,25 @@ def open_power(settings: Settings, clock: Clock, store: Store) -> PowerParts | N
 
 
 def kept_on(settings: Settings) -> dict[str, str]:
-    """Return the hosts that must never sleep, each with what it is: this process's own, and the store's."""
+    """Return the hosts that must never sleep, each with what it is, as far as names tell. Asks nobody."""
     store = urlsplit(settings.store.url).hostname or ""
-    addresses = _addresses(store) if store else frozenset()
     found = {}
     for host in settings.hosts:
         if is_own(host):
             found[host.id] = "is this scheduler's own"
-        elif store and (store in _names(host) or addresses & frozenset().union(*map(_addresses, _names(host)))):
-            found[host.id] = "is the store's own (store.url)"
+        elif store and store in _names(host):
+            found[host.id] = STORES_OWN
     return found
+
+
+def why_kept_on(settings: Settings, host_id: str) -> str | None:
+    """Say what a host is that must not sleep, by the addresses behind all names. Asks the network: not for the loop."""
+    store = urlsplit(settings.store.url).hostname or ""
+    host = next((one for one in settings.hosts if one.id == host_id), None)
+    if host is None or not store:
+        return None
+    addresses = _addresses(store)
+    return STORES_OWN if any(addresses & _addresses(name) for name in _names(host)) else None
 
 
 def is_own(host: HostSettings) -> bool:
@@ -90,7 +101,6 @@ def _names(host: HostSettings) -> frozenset[str]:
     return frozenset(names - {""})
 
 
-@cache
 def _addresses(name: str) -> frozenset[str]:
     """Return a name's addresses; none for a name that nobody knows now."""
     try:

@@ -52,7 +52,8 @@ class HostPowerExecutor:
     """An `executors.protocol.PowerExecutor` and `PowerOfHosts` over drivers.
 
     `room` is where a host is made sure to be empty; `kept_on` are hosts that must never sleep ("is ..."), such as this
-    scheduler's own. A host that shows itself down is believed only when it has not reported for `quiet_s`.
+    scheduler's own; `why_kept_on` asks that anew, on a thread, before a host is told. A host that shows itself down is
+    believed only when it has not reported for `quiet_s`.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class HostPowerExecutor:
         room: Room,
         *,
         kept_on: Mapping[str, str] = MappingProxyType({}),
+        why_kept_on: Callable[[str], str | None] = lambda _host: None,
         quiet_s: float = 15.0,
     ) -> None:
         self.workers = workers
@@ -71,7 +73,8 @@ class HostPowerExecutor:
         self._clock = clock
         self._settings = settings
         self._room = room
-        self._kept_on = kept_on
+        self._kept_on = dict(kept_on)
+        self._why_kept_on = why_kept_on
         self._quiet_s = quiet_s
         self._actions: dict[str, _Action] = {}
 
@@ -155,6 +158,9 @@ class HostPowerExecutor:
             raise RefusedError(f"host {step.host}: what was asked of its power before hangs: {self._why_long(worker)}")
 
     def _sleep(self, step: Sleep, driver: PowerDriver, action: _Action, may_begin: MayBegin) -> None:
+        if (why := self._why_kept_on(step.host)) is not None:
+            self._kept_on[step.host] = why
+            raise RefusedError(f"host {step.host} {why}")
         try:
             # Before each try: what was seen before the last one may not be so any more.
             self._tell(step.host, driver.sleep, action, may_begin, lambda: self._clear(step, action))

@@ -25,7 +25,7 @@ from reports.status_text import status_text
 from scheduler.cli.matter import Grade
 from scheduler.cli.power_diagnosis import power_matters
 from scheduler.power_reach import within_reach
-from scheduler.power_wiring import kept_on, open_power
+from scheduler.power_wiring import kept_on, open_power, why_kept_on
 from scheduler.reload import taken_over
 from scheduler.see import build_snapshot
 from scheduler.status import status_of
@@ -106,12 +106,28 @@ def test_what_libvirt_suspends_needs_its_uri() -> None:
         (host("h1", uri="qemu+tls://192.0.2.7/system"), "is the store's own (store.url)"),
         (host("h1", migration_address="192.0.2.7"), "is the store's own (store.url)"),
         (host("192.0.2.7"), "is the store's own (store.url)"),
+        (host("h1", uri="qemu+tls://kvm-1.example.org/system"), None),
         (host("h1", uri="qemu+tls://192.0.2.8/system"), None),
     ],
 )
 def test_hosts_that_must_stay_on_are_known(entry: HostSettings, why: str | None) -> None:
     """Our own and the store's, by whatever name they go."""
     assert kept_on(settings(entry, url="redis://192.0.2.7:6379/0")).get(entry.id) == why
+
+
+def test_the_stores_host_is_known_by_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under another name than the store's, right before it would be told to sleep; from then on plans know it, too."""
+    numbers = {"kvm-1.example.org": "192.0.2.7", "192.0.2.7": "192.0.2.7", "kvm-2.example.org": "192.0.2.8"}
+
+    def resolve(name: str, _port: None) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        if name not in numbers:
+            raise socket.gaierror("unknown")
+        return [(2, 1, 6, "", (numbers[name], 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    hosts = [host(f"h{n}", uri=f"qemu+tls://kvm-{n}.example.org/system") for n in (1, 2)]
+    chosen = settings(*hosts, url="redis://192.0.2.7:6379/0")
+    assert [why_kept_on(chosen, one) for one in ("h1", "h2", "h9")] == ["is the store's own (store.url)", None, None]
 
 
 def test_plans_see_only_power_within_reach() -> None:

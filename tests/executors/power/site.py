@@ -11,6 +11,7 @@ from cluster.config.settings import MigrationSettings
 from cluster.errors import HostUnreachableError, RefusedError, StepError
 from cluster.host import Host, PowerState
 from cluster.plan import PlanRecord, PlanState, Sleep, StepRecord, StepState, Wake
+from cluster.power_sight import effective_state, power_steps
 from cluster.report import HostUsage, Observation, Report
 from cluster.store.memory import MemoryStore
 from executors.power.executor import HostPowerExecutor
@@ -228,4 +229,16 @@ def wake(host: str = "h1", step: str = "s1", after: tuple[str, ...] = ()) -> Wak
     return Wake(step, host, "for the test", after)
 
 
-__all__ = ["SETTINGS", "FakeRoom", "Machine", "Site", "StepState", "inline", "never", "sleep", "wake"]
+def effective(site: Site, host: str = "h1") -> PowerState:
+    """The state that plans go by."""
+    report = next((one for one in site.store.reports() if one.host == host), None)
+    fresh = report is not None and (site.clock.now() - report.observation.taken_at).total_seconds() < 90
+    steps = power_steps(site.store.active_plan()).get(host, ())
+    return effective_state(host, PowerState.ON, fresh, site.store.flags(), steps)
+
+
+def asleep(site: Site, host: str = "h1") -> Site:
+    """Put a host to sleep, and have all be well."""
+    record = site.run(sleep(host), plan_id="p0")
+    assert record.state is StepState.DONE, record
+    return site

@@ -10,16 +10,8 @@ import pytest
 from cluster.errors import InputError
 from cluster.host import PowerState
 from cluster.plan import StepState
-from cluster.power_sight import ASKED, BY_HAND, FACTS, effective_state, power_steps
-from executors.power import observer
-from tests.executors.power.site import Site, never, sleep, wake
-
-
-def asleep(site: Site, host: str = "h1") -> Site:
-    """Put a host to sleep, and have all be well."""
-    record = site.run(sleep(host), plan_id="p0")
-    assert record.state is StepState.DONE, record
-    return site
+from cluster.power_sight import ASKED, BY_HAND, FACTS
+from tests.executors.power.site import Site, asleep, effective, never, sleep, wake
 
 
 def test_a_host_sleeps_and_wakes_again() -> None:
@@ -206,7 +198,7 @@ def test_a_hung_driver_holds_nothing_up() -> None:
     assert "to put to sleep it takes 14" in record.detail
     # The host's mark stays: it may be going down.
     assert ASKED + "h1" in site.store.flags()
-    assert states(site) is not PowerState.ON
+    assert effective(site) is not PowerState.ON
     second = site.run(sleep(), plan_id="p2")
     assert (second.state, "hangs" in second.detail) == (StepState.REFUSED, True)
     # It reports all the while, so it is on after as long as going down may take, hung driver or not.
@@ -304,98 +296,3 @@ def test_a_host_without_a_bmc_sleeps_when_it_is_silent() -> None:
     """Nothing tells more of it; up again it is when it reports."""
     site = asleep(Site(sees_power=False))
     assert site.run(wake()).state is StepState.DONE
-
-
-# -- what plans see ----------------------------------------------------------------------------------------------------
-
-
-def states(site: Site, host: str = "h1") -> PowerState:
-    """The state that plans go by."""
-    report = next((one for one in site.store.reports() if one.host == host), None)
-    fresh = report is not None and (site.clock.now() - report.observation.taken_at).total_seconds() < 90
-    steps = power_steps(site.store.active_plan()).get(host, ())
-    return effective_state(host, PowerState.ON, fresh, site.store.flags(), steps)
-
-
-def test_a_host_on_its_way_is_no_target() -> None:
-    """From the first mark until it reports again, no plan takes it for on."""
-    site = Site()
-    seen = [states(site)]
-    site.begin(sleep())
-    while site.store.active_plan() is not None:
-        site.tick()
-        seen.append(states(site))
-    site.begin(wake(), plan_id="p2")
-    while site.store.active_plan() is not None:
-        site.tick()
-        seen.append(states(site))
-    order = [one for index, one in enumerate(seen) if index == 0 or seen[index - 1] is not one]
-    assert order == [PowerState.ON, PowerState.UNKNOWN, PowerState.ASLEEP, PowerState.WAKING, PowerState.ON]
-
-
-def test_a_sleep_that_failed_leaves_a_host_that_is_no_target() -> None:
-    """It may go down yet. Only after as long again, on and reporting all the while, it counts as on."""
-    site = Site(deaf=True)
-    assert site.run(sleep()).state is StepState.FAILED
-    site.look()
-    assert states(site) is PowerState.UNKNOWN
-    site.look(5)
-    assert states(site) is PowerState.ON
-    assert site.lines == ["host h1 was to sleep, but is on and reports: it counts as on again"]
-
-
-def test_a_host_that_wakes_by_itself_counts_as_on_again() -> None:
-    """Somebody switched it on: after a while it is on, and no longer ours to wake."""
-    site = asleep(Site())
-    site.machines["h1"].put(True)
-    site.look()
-    assert states(site) is PowerState.UNKNOWN
-    site.look(6)
-    assert states(site) is PowerState.ON
-    assert ASKED + "h1" not in site.store.flags()
-
-
-def test_a_host_whose_bmc_falls_silent_while_it_sleeps_is_unknown_after_some_looks() -> None:
-    """One look that misses is let pass; then nobody knows whether it would wake."""
-    site = asleep(Site())
-    site.look()
-    assert states(site) is PowerState.ASLEEP
-    site.machines["h1"].silent = True
-    site.look(2)
-    assert states(site) is PowerState.ASLEEP
-    site.look(2)
-    assert states(site) is PowerState.UNKNOWN
-    site.machines["h1"].silent = False
-    site.look(2)
-    assert states(site) is PowerState.ASLEEP
-
-
-def test_a_host_that_is_down_without_our_asking_is_seen_off() -> None:
-    """The observer sees it, and nobody wakes it."""
-    site = Site()
-    site.machines["h1"].put(False)
-    site.look(6)
-    assert states(site) is PowerState.OFF
-    assert site.machines["h1"].asked == []
-
-
-def test_hosts_that_report_are_not_asked() -> None:
-    """BMCs are left in peace while their hosts speak for themselves."""
-    site = Site()
-    site.look(5)
-    assert [machine.looks for machine in site.machines.values()] == [0, 0, 0]
-
-
-def test_of_many_hosts_only_so_many_are_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those not looked at for longest come first, so that all have their turn."""
-    monkeypatch.setattr(observer, "MOST_AT_ONCE", 2)
-    site = Site()
-    for machine in site.machines.values():
-        machine.put(False)
-    site.look(4)
-    for machine in site.machines.values():
-        machine.looks = 0
-    site.look(3)
-    looks = [machine.looks for machine in site.machines.values()]
-    assert sum(looks) == 6
-    assert min(looks) > 0
