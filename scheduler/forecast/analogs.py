@@ -22,6 +22,8 @@ SPARSE = 5
 """Every so manieth moment goes into the regression: a step that shares no factor with hours and days but 1."""
 SPARSE_AHEAD, SPARSE_SLOTS = 24, 10 * DAY
 """From so far ahead, and of histories so long, no other moments are compared either."""
+LEAST_SEEN = 3
+"""A history shorter than so many times a horizon says nothing of it."""
 LEAST_SCALE = 0.3
 WEIGHED_AGAIN = 1.6
 """What counts is weighed again when the horizon is so many times longer."""
@@ -73,11 +75,13 @@ def followed(history: Floats, known: Floats, born: Ints, knots: Sequence[int]) -
     weighed_until = 0.0
     coefficients: Floats = np.zeros((guests, 0), np.float32)
     row = np.arange(guests)[:, None]
-    for ahead in knots:
-        if slots <= ahead + SPARSE:
+    if slots <= SPARSE:
+        for _ in knots:
             one = history[:, -1:]
             yield Samples(one, np.zeros_like(one), np.ones_like(one))
-            continue
+        return
+    # Of a horizon not seen often enough, the longest one that was must tell.
+    for ahead in (min(knot, slots // LEAST_SEEN) for knot in knots):
         # What a season says of a slot must have been known `ahead` slots before it.
         if seasons and (ahead + HALF - 1) // DAY != skipped:
             skipped = (ahead + HALF - 1) // DAY

@@ -94,6 +94,9 @@ def _of_few(values: Floats, at: tuple[int, ...], limits: Floats) -> tuple[Floats
     limits = np.maximum(limits, most)
     # A history of under a day has not shown what levels there are: what follows is taken relative to now's level.
     relative = np.minimum(1.0, DAY / slots)[:, None].astype(np.float32)
+    # What it might come to use beyond: of a fresh guest anything, later as much more as its use has ranged over.
+    fresh = np.maximum(0, 1 - slots / DAY)
+    all_there_is = np.where(np.isfinite(limits), limits, 2 * most)
     now = history[:, -1:]
     for place, (ahead, seen) in enumerate(zip(at, followed(history, unrecorded, born, at), strict=True)):
         figures = np.maximum(seen.use + relative * (now + seen.growth - seen.use), 0)
@@ -101,7 +104,7 @@ def _of_few(values: Floats, at: tuple[int, ...], limits: Floats) -> tuple[Floats
         level = np.asarray(LEVELS, np.float32)[:, None] / (1 - unseen)
         quantiles = of_rows(figures, seen.weights, np.minimum(level, 1))
         top = quantiles[-1]
-        beyond = np.minimum(limits, np.maximum(top, most) * 2 - least)
+        beyond = np.maximum(np.maximum(top, most) * 2 - least, top + fresh * (all_there_is - top))
         over = np.clip((np.asarray(LEVELS, np.float32)[:, None] - (1 - unseen)) / unseen, 0, 1)
         grid[:, :, place] = quantiles + np.maximum(beyond - top, 0) * over
         mean[:, place] = _mean(figures, seen)

@@ -37,7 +37,7 @@ def test_quantiles_grow_with_their_level_and_stay_within_limits(seed: int, slots
     assert (made.memory_quantile(1.0)[1] <= 1000).all()
 
 
-@pytest.mark.parametrize("slots", [12, 200, 900, 8064])
+@pytest.mark.parametrize("slots", [DAY, 900, 8064])
 def test_a_guest_that_never_changes_is_forecast_as_it_is(slots: int) -> None:
     """Every quantile, the mean, the sum and the planning shares of steady guests are what they use."""
     made = forecast(rings([np.full(slots, 700.0), np.full(slots, 20.0)]), NOW, 8 * HOUR_S)
@@ -45,6 +45,16 @@ def test_a_guest_that_never_changes_is_forecast_as_it_is(slots: int) -> None:
         np.testing.assert_array_equal(figures, np.repeat([[700], [20]], 96, axis=1))
     np.testing.assert_array_equal(made.sum_quantile(made.guests, 0.95), np.full(96, 720))
     np.testing.assert_array_equal(made.planning_millicores(0.95, 2, 96), [700, 20])
+
+
+def test_an_hour_of_sameness_is_not_taken_for_steadiness() -> None:
+    """The mean is what was seen; the 95th percentile leaves room up to what the guest could use, which shrinks."""
+    room = []
+    for slots in (2, 12, 150):
+        made = forecast(rings([np.full(slots, 700.0)]), NOW, 8 * HOUR_S, {"g00": Limits(4000, 8192)})
+        assert (made.cpu_mean == 700).all()
+        room.append(made.cpu_quantile(0.95).max() - 700)
+    assert room[0] >= room[1] > room[2] > 0
 
 
 def test_a_whole_week_later_a_weekly_load_is_forecast_the_same() -> None:
