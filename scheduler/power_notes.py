@@ -11,6 +11,10 @@ from cluster.power_sight import BY_HAND, FACTS, facts_text
 from cluster.store.protocol import Store
 from executors.events import Event, EventKind
 
+CONSOLIDATE = "consolidate"
+BY_HAND = "power_by_hand:"
+"""Flag of a host that a person put to sleep, or a wake test: it is theirs to wake."""
+
 
 def note_power(event: Event, store: Store, now: datetime) -> None:
     """Write down a power step that is done; anything else is let pass. `StoreUnavailableError`."""
@@ -19,6 +23,9 @@ def note_power(event: Event, store: Store, now: datetime) -> None:
     if event.kind is not EventKind.ENDED or event.state != StepState.DONE or not isinstance(event.step, Sleep | Wake):
         return
     host, slept = event.step.host, isinstance(event.step, Sleep)
+    record = store.plan(event.plan)
+    by_hand = slept and record is not None and record.plan.policy != CONSOLIDATE
+    store.set_flag(BY_HAND + host, "asleep" if by_hand else None)
     if slept and (report := next((one for one in store.reports() if one.host == host), None)) is not None:
         store.set_flag(FACTS + host, facts_text(report))  # its report expires while it sleeps
     store.set_flag(f"power:{host}", PowerState.ASLEEP.value if slept else None)

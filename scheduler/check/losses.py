@@ -55,7 +55,7 @@ def unheld_losses(case: Case) -> Iterator[str]:
 
 def why_loss_not_held(snapshot: Snapshot, limits: Limits, host: str, many: int, domain: str) -> str | None:
     """Say which loss could not be held any more once a host sleeps, at present use; `None`: all can."""
-    if not many and not domain:
+    if many <= 0 and not domain:
         return None
     placement = {guest.id: guest.host for guest in snapshot.guests}
     return Seats(snapshot, limits).why_not_held(placement, {host}, many, domain)
