@@ -12,7 +12,7 @@ from cluster.store.protocol import Store
 from executors.events import Event, EventKind
 
 CONSOLIDATE = "consolidate"
-BY_HAND = "power_by_hand:"
+THEIRS = "asleep_by_hand:"
 """Flag of a host that a person put to sleep, or a wake test: it is theirs to wake."""
 
 
@@ -25,7 +25,7 @@ def note_power(event: Event, store: Store, now: datetime) -> None:
     host, slept = event.step.host, isinstance(event.step, Sleep)
     record = store.plan(event.plan)
     by_hand = slept and record is not None and record.plan.policy != CONSOLIDATE
-    store.set_flag(BY_HAND + host, "asleep" if by_hand else None)
+    store.set_flag(THEIRS + host, "asleep" if by_hand else None)
     if slept and (report := next((one for one in store.reports() if one.host == host), None)) is not None:
         store.set_flag(FACTS + host, facts_text(report))  # its report expires while it sleeps
     store.set_flag(f"power:{host}", PowerState.ASLEEP.value if slept else None)

@@ -33,7 +33,7 @@ class EnergyDesk:
         self._outlook: Outlook | None = None
 
     def advise(self, snapshot: Snapshot, settings: Settings, now: datetime) -> Advice | None:
-        """Return the advice for now; `None` where nobody wants hosts to sleep and none does. `StoreUnavailableError`."""
+        """Return the advice for now; `None` where nobody wants hosts to sleep and none does."""
         flags = self._store.flags() if not is_wanted(settings) else {}
         if not is_wanted(settings) and not any(flag.startswith("power:") for flag in flags):
             return None

@@ -13,7 +13,7 @@ from cluster.limits import Limits, Resource, limit, room
 from cluster.power_curves import UNKNOWN, watts_at
 from cluster.rules import Ignore
 from cluster.snapshot import Snapshot
-from scheduler.power_notes import BY_HAND
+from scheduler.power_notes import THEIRS
 
 DAY_S = 86400.0
 
@@ -64,15 +64,17 @@ def units_of(
     own_host: str,
     now: datetime,
 ) -> tuple[Unit, ...]:
-    """Return the hosts that hold guests or could be woken to, by id. Asleep ones only where the energy policy put them to
-    sleep."""
+    """Return the hosts that hold guests or could be woken to, by id.
+
+    Of those asleep only what the energy policy put to sleep: others are under repair, or a person's to wake.
+    """
     stuck = _stuck_hosts(snapshot)
     blocked = wake_proof.blocked(flags)
     units = []
     for host in sorted(snapshot.hosts, key=lambda one: one.id):
         is_on = snapshot.why_no_target(host) is None
         ours = flags.get(f"power:{host.id}") == PowerState.ASLEEP and host.power.state is PowerState.ASLEEP
-        ours = ours and BY_HAND + host.id not in flags
+        ours = ours and THEIRS + host.id not in flags
         if not is_on and not (ours and host.power.controllable and not host.cordoned and not host.failing):
             continue
         why = _why_on(host, flags, settings, own_host, now) or stuck.get(host.id)
