@@ -28,7 +28,6 @@ class EnergyDesk:
         self._own_name = own_name
         self._known: tuple[object, ...] = ()
         self._slot = 0
-        self._first: datetime | None = None
         self._kept_s = 0.0
         self._outlook: Outlook | None = None
 

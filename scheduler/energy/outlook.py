@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from scheduler.forecast.forecast import Forecast
 
 Ints = npt.NDArray[np.int64]
+TOGETHER = 3
+"""Windows for shares are whole multiples of so many steps."""
 Shares = Callable[[int], Mapping[str, int]]
 """Each guest's planning millicores over so many first steps."""
 
@@ -79,6 +81,8 @@ def outlook_of(forecast: Forecast, quantile: float, group_size: int, soon_s: flo
     kept: dict[int, Mapping[str, int]] = {}
 
     def shares(steps: int) -> Mapping[str, int]:
+        # Peaks of windows a little longer differ little, and each takes a while to work out.
+        steps = min(forecast.steps, -(-steps // TOGETHER) * TOGETHER)
         if steps not in kept:
             figures = forecast.planning_millicores(quantile, group_size, steps)
             kept[steps] = dict(zip(guests, figures.tolist(), strict=True))
