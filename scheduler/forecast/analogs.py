@@ -25,7 +25,7 @@ SPARSE_AHEAD, SPARSE_SLOTS = 24, 10 * DAY
 LEAST_SEEN = 3
 """A history shorter than so many times a horizon says nothing of it."""
 LEAST_SCALE = 0.3
-WEIGHED_AGAIN = 1.6
+WEIGHED_AGAIN = 3.5
 """What counts is weighed again when the horizon is so many times longer."""
 NEIGHBOURS = ((2, 60), (6, 120), (12, 300))
 MOST_NEIGHBOURS = 1000

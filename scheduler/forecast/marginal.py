@@ -15,7 +15,7 @@ from scheduler.forecast.features import DAY, ages, first_known, kinds_of
 from scheduler.forecast.quantiles import LEVELS, of_rows
 from scheduler.forecast.series import Floats, Ints, carried_forward
 
-KNOTS = (1, 3, 6, 12, 24, 36)
+KNOTS = (1, 6, 12, 24, 36)
 KNOTS_EVERY = 24
 """Horizons in slots: these, and then every two hours."""
 UNSEEN_SLOTS = 0.5

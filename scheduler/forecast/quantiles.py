@@ -25,15 +25,14 @@ def of_rows(samples: Floats, weights: Floats, levels: Floats) -> Floats:
     place /= whole
     # Those left out stand at the end and must not be read.
     last = np.maximum((weights > 0).sum(axis=1) - 1, 0)
-    row = np.arange(len(samples))
-    made = np.empty((len(levels), len(samples)), np.float32)
-    for index, level in enumerate(levels):
-        high = np.minimum(np.count_nonzero(place < level[:, None], axis=1), last)
-        low = np.maximum(high - 1, 0)
-        gap = place[row, high] - place[row, low]
-        part = np.clip((level - place[row, low]) / np.where(gap > 0, gap, 1), 0, 1)
-        made[index] = ordered[row, low] + (ordered[row, high] - ordered[row, low]) * np.where(gap > 0, part, 1)
-    return made
+    high = np.minimum(np.count_nonzero(place[None] < levels[:, :, None], axis=2), last)
+    low = np.maximum(high - 1, 0)
+    row = np.arange(len(samples))[None]
+    under, over = place[row, low], place[row, high]
+    gap = over - under
+    part = np.where(gap > 0, np.clip((levels - under) / np.where(gap > 0, gap, 1), 0, 1), 1)
+    lower = ordered[row, low]
+    return np.asarray(lower + (ordered[row, high] - lower) * part, np.float32)
 
 
 def between(grid: Floats, level: float) -> Floats:
