@@ -19,6 +19,8 @@ from scheduler.forecast.sums import summed
 
 SHORT_SLOTS = 2 * DAY
 """With less history than this a guest's forecast knows no time of day, and says that its history is short."""
+LONGEST_S = 6 * 24 * 3600
+"""Farther ahead, the same time last week would not be known yet."""
 GROUPS_TRIED = 8
 """So many typical hosts are looked at for the shares of guests."""
 
@@ -147,8 +149,11 @@ def forecast(
 ) -> Forecast:
     """Forecast every guest of `rings` or `limits` from the slot after `now` on, in slots of five minutes.
 
-    Nothing recorded after `now` is looked at. No quantile passes a guest's limits. The horizon is at least one slot.
+    Nothing recorded after `now` is looked at. No figure passes a guest's limits, unless its use once did. At least one
+    slot is forecast; `ValueError` when the horizon is over `LONGEST_S`.
     """
+    if horizon_s > LONGEST_S:
+        raise ValueError(f"nothing can be said of {horizon_s:g} s ahead: at most {LONGEST_S} s")
     limits = limits or {}
     named = sorted({*rings, *limits})
     unknown = tuple(

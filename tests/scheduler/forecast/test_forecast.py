@@ -122,6 +122,16 @@ def test_the_slots_forecast_begin_after_the_one_that_holds_now() -> None:
     assert made.cpu_mean.shape == (1, 2)
 
 
+def test_days_ahead_are_forecast_and_a_week_is_refused() -> None:
+    """Three days ahead the daily shape still holds; beyond six days nothing is said."""
+    use = np.floor(1000 + 900 * np.sin(2 * np.pi * np.arange(4 * WEEK) / DAY))
+    made = forecast(rings([use]), NOW, 72 * HOUR_S)
+    expected = 1000 + 900 * np.sin(2 * np.pi * (4 * WEEK + np.arange(3 * DAY)) / DAY)
+    assert np.abs(made.cpu_mean[0, 2 * DAY :] - expected[2 * DAY :]).max() < 150
+    with pytest.raises(ValueError, match="at most"):
+        forecast(rings([use]), NOW, 7 * 24 * HOUR_S)
+
+
 def test_no_guests_is_an_empty_forecast() -> None:
     """A cluster without guests has a forecast too."""
     made = forecast({}, NOW, HOUR_S)
