@@ -28,6 +28,9 @@ IN_VAIN_FOR = timedelta(minutes=30)
 """So long a consolidation that found nothing to do, or only load to share out better, is not tried again while the
 same hosts are on and as many may sleep."""
 
+PRESSING_FOR = timedelta(minutes=5)
+"""The same where a host may sleep or is too full: guests that rest may move again by then."""
+
 
 class Cycle:
     """Turns a view of the cluster into at most one plan under way. Holds nothing that a restart would miss."""
@@ -95,7 +98,10 @@ class Cycle:
 
     def _why_in_vain(self, view: View) -> str | None:
         """Say since when nothing was found to do, and nothing has changed; looking takes seconds."""
-        if self._in_vain is None or view.now - self._in_vain[1] >= IN_VAIN_FOR or self._in_vain[0] != _situation(view):
+        if self._in_vain is None or self._in_vain[0] != _situation(view):
+            return None
+        rest = PRESSING_FOR if _is_pressing(view) else IN_VAIN_FOR
+        if view.now - self._in_vain[1] >= rest:
             return None
         return f"looked at {self._in_vain[1]:%H:%M} UTC, and the same hosts are needed"
 
