@@ -105,6 +105,8 @@ class _Worker:
         import libvirt
 
         try:
+            if self._connection is not None and not self._is_alive():
+                self._close()  # the host was restarted, or slept, since the last call
             if self._connection is None:
                 self._connection = _open(self._uri)
         except libvirt.libvirtError as error:

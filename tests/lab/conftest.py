@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.lab.bmc import Bmcs, emulators_missing
 from tests.lab.cluster_under_test import ClusterUnderTest, Doubles
 from tests.lab.lab import Lab
+from tests.lab.nights import cluster_with_bmcs
 from tests.lab.redis import LabRedis
 
 MakeCluster = Callable[..., ClusterUnderTest]
@@ -28,5 +30,17 @@ def make_cluster(lab: Lab, lab_redis: LabRedis) -> Iterator[MakeCluster]:
 
         yield make
         print("\n".join(cluster.said() for cluster in made))
+    assert not doubles.found
+    assert doubles.looks > 0
+
+
+@pytest.fixture
+def bmc_cluster(lab: Lab, lab_redis: LabRedis) -> Iterator[tuple[ClusterUnderTest, Bmcs]]:
+    """A `ClusterUnderTest` whose hosts are behind BMCs, watched all through that no guest runs twice."""
+    if (missing := emulators_missing()) is not None:
+        pytest.skip(missing)
+    with Doubles(lab) as doubles, cluster_with_bmcs(lab, lab_redis) as (cluster, bmcs):
+        yield cluster, bmcs
+        print(cluster.said())
     assert not doubles.found
     assert doubles.looks > 0

@@ -246,7 +246,10 @@ class LabHost:
     def _pids(self) -> list[int]:
         if not self.up:
             return []
-        own = Path(f"/proc/{self._first_pid}/ns/pid").readlink()
+        try:
+            own = Path(f"/proc/{self._first_pid}/ns/pid").readlink()
+        except OSError:
+            return []  # its power was switched off in between
         found = []
         for path in Path("/proc").iterdir():
             try:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from cluster.clock import SystemClock
+from cluster.connections.libvirt_connection import LibvirtConnection
 from tests.lab.bmc import IPMI, PASSWORD, REDFISH, USER, Bmc, Bmcs, emulators_missing, ipmitool
 from tests.lab.lab import Lab
 from tests.lab.power_switch import Mood
@@ -101,3 +103,15 @@ def test_bad_bmcs(lab: Lab, bmcs: Bmcs) -> None:
     reset(bmcs.of("lab-2"), "On")
     assert redfish_state(bmcs.of("lab-2")) == "On"
     assert not lab.host("lab-2").up
+
+
+def test_a_connection_is_there_at_once_after_a_hosts_night(lab: Lab) -> None:
+    """The first call to a host that was off and is back works, on a connection that was opened before its night."""
+    host = lab.host("lab-2")
+    connection = LibvirtConnection(host.uri, 5.0, SystemClock(), name="lab-2")
+    assert connection.call("tell its name", lambda libvirt: libvirt.getHostname()) == "lab-2"
+    host.shut_down()
+    host.boot()
+    host.wait_ready()
+    assert connection.call("tell its name", lambda libvirt: libvirt.getHostname()) == "lab-2"
+    connection.close()
