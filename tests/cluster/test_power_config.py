@@ -94,3 +94,10 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path) -> None:
     path.write_text('[[hosts]]\nid = "h1"\nbmc = "redfish"\n', encoding="utf-8")
     with pytest.raises(InputError):
         load_settings(path)
+
+
+def test_the_documented_example_shows_every_key() -> None:
+    """`config/trimtab.toml` is the reference of the table, too."""
+    text = (Path(__file__).resolve().parents[2] / "config" / "trimtab.toml").read_text(encoding="utf-8")
+    shown = {line.partition("bmc.")[2].partition(" = ")[0] for line in text.splitlines() if line.startswith("# bmc.")}
+    assert shown == set(BMC.keys)

@@ -11,6 +11,7 @@ from cluster.errors import InputError
 from cluster.host import PowerState
 from cluster.plan import StepState
 from cluster.power_sight import ASKED, BY_HAND, FACTS
+from executors.power.worker import Look
 from tests.executors.power.site import Site, asleep, effective, never, sleep, wake
 
 
@@ -204,6 +205,14 @@ def test_a_hung_driver_holds_nothing_up() -> None:
     # It reports all the while, so it is on after as long as going down may take, hung driver or not.
     site.look(6)
     assert ASKED + "h1" not in site.store.flags()
+
+
+def test_what_was_seen_before_the_step_counts_for_nothing() -> None:
+    """A BMC that hangs after the order says nothing of it, however plainly it said "off" some other day."""
+    site = Site(lambda function, name: None if name.startswith("look") else function())
+    site.executor.workers["h1"].last = Look(PowerState.OFF, site.clock.monotonic_s() - 1.0)
+    record = site.run(sleep())
+    assert (site.machines["h1"].asked, record.state) == (["sleep"], StepState.FAILED)
 
 
 def test_a_driver_on_a_real_thread_blocks_no_pass() -> None:

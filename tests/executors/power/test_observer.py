@@ -8,7 +8,7 @@ from cluster.host import PowerState
 from cluster.plan import StepState
 from cluster.power_sight import ASKED
 from executors.power import observer
-from tests.executors.power.site import Site, asleep, effective, sleep, wake
+from tests.executors.power.site import SETTINGS, Site, asleep, effective, sleep, wake
 
 
 def test_a_host_on_its_way_is_no_target() -> None:
@@ -93,3 +93,15 @@ def test_of_many_hosts_only_so_many_are_asked_at_once(monkeypatch: pytest.Monkey
     looks = [machine.looks for machine in site.machines.values()]
     assert sum(looks) == 6
     assert min(looks) > 0
+
+
+def test_what_a_step_is_about_is_left_to_the_step() -> None:
+    """A host that is long about going down is not called on again while its step waits for it."""
+    site = Site(deaf=True)
+    site.begin(sleep())
+    site.tick()
+    while site.record().step_state("s1") is not StepState.FAILED:
+        assert ASKED + "h1" in site.store.flags()
+        assert site.observer.look() == ()
+        site.tick(5.0)
+    assert site.clock.elapsed_s > SETTINGS.sleep_timeout_s
