@@ -87,9 +87,15 @@ def advise(
     now_demand = replace(demand, cpu_millicores=np.array([present]), price=demand.price[:1])
     wake, is_urgent = _wakes(snapshot, settings, chosen, night, plan, now_demand, waking, on, lead_s, outlook)
     resting = _woke_lately(snapshot, flags, chosen, now)
-    sleepers = 0 if night is None or wake or resting else int(plan.pays.sum())
+    # Nor does a host sleep that present use needs, whatever the forecast said of it.
+    held_now = on - int(needed(plan.order, now_demand, sleeping)[0])
+    sleepers = 0 if night is None or wake or resting else max(0, min(int(plan.pays.sum()), held_now))
     idle_s = float(plan.asleep_for_s[plan.pays].min()) if sleepers else 0.0
-    shares = outlook.shares(outlook.steps_within(PLACED_FOR_S))
+    shares = _outdone(snapshot, outlook.shares(outlook.steps_within(PLACED_FOR_S)))
+    if present > outlook.total_millicores[0]:
+        # A surge: what runs is not less than what was forecast of it, whoever's part that is.
+        use = {guest.id: guest.usage.cpu_millicores or 0 for guest in snapshot.guests}
+        shares = {guest: max(shares.get(guest, 0), use[guest]) for guest in sorted(use)}
     terms = PowerTerms(
         may_sleep=frozenset(unit.id for unit in units if sleepers and unit.is_on and unit.why_on is None),
         awake_at_least=on - sleepers,
@@ -219,6 +225,16 @@ def _needed_soon(plan: Commitment, outlook: Outlook, lead_s: float) -> list[tupl
             at = outlook.start + timedelta(seconds=int(ahead.argmax()) * outlook.step_s)
             found.append((unit.id, f"needed by {at:%H:%M} UTC by the {outlook.source}"))
     return found
+
+
+def _outdone(snapshot: Snapshot, shares: Mapping[str, int]) -> Mapping[str, int]:
+    """Return the shares, with present use in their place on hosts whose guests use more together than was planned."""
+    planned = dict(shares)
+    for guests in snapshot.guests_by_host.values():
+        use = {guest.id: guest.usage.cpu_millicores or 0 for guest in guests}
+        if sum(use.values()) > sum(planned.get(one, figure) for one, figure in use.items()):
+            planned |= {one: max(figure, planned.get(one, 0)) for one, figure in use.items()}
+    return planned
 
 
 def _spare(plan: Commitment, crowded: int | None) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from cluster.config.consolidate import PlanBy
 from cluster.config.settings import Settings, WindowKind
 from cluster.history import SLOT_S, Metric, slot_of
 from cluster.limits import Resource, demand, limit
@@ -45,11 +46,14 @@ class EnergyDesk:
 
     def _look_ahead(self, snapshot: Snapshot, settings: Settings, now: datetime) -> Outlook:
         from scheduler.energy.advice import PLACED_FOR_S
-        from scheduler.energy.outlook import outlook_of
+        from scheduler.energy.outlook import outlook_of, recent_outlook
         from scheduler.forecast.forecast import Limits, forecast
 
         chosen = settings.consolidate
         guests = tuple(sorted(guest.id for guest in snapshot.guests))
+        if chosen.plan_by is PlanBy.RECENT:
+            pasts = {one: self._store.usage(one, Metric.CPU_MILLICORES) for one in guests}
+            return recent_outlook(snapshot, pasts, chosen.horizon_s)
         known = (guests, chosen.horizon_s, chosen.quantile)
         present = sum(guest.usage.cpu_millicores or 0 for guest in snapshot.guests)
         if self._outlook is not None and known == self._known:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from cluster.history import SLOT_S
+from cluster.history import SLOT_S, UsageRing
 from cluster.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -63,12 +63,30 @@ class Outlook:
         return int(min(max(1, -(-seconds // self.step_s)), self.steps))
 
 
+RECENT_SLOTS = 12
+"""An hour of history."""
+
+
 def present_outlook(snapshot: Snapshot, horizon_s: float) -> Outlook:
     """Return the outlook of a load that stays as it is."""
     use = {guest.id: guest.usage.cpu_millicores or 0 for guest in snapshot.guests}
     steps = max(1, int(-(-horizon_s // SLOT_S)))
     total = np.full(steps, sum(use.values()), dtype=np.int64)
     return Outlook(snapshot.taken_at, SLOT_S, total, lambda _steps: use, "present use")
+
+
+def recent_outlook(snapshot: Snapshot, rings: Mapping[str, UsageRing], horizon_s: float) -> Outlook:
+    """Return the outlook of guests that go on as in the last hour: at its mean, or at present use where that is more.
+
+    `rings` hold the CPU use of each guest of the snapshot.
+    """
+    use: dict[str, int] = {}
+    for guest in snapshot.guests:
+        lately = rings[guest.id].latest(snapshot.taken_at, RECENT_SLOTS)
+        use[guest.id] = max(guest.usage.cpu_millicores or 0, -(-sum(lately) // len(lately)) if lately else 0)
+    steps = max(1, int(-(-horizon_s // SLOT_S)))
+    total = np.full(steps, sum(use.values()), dtype=np.int64)
+    return Outlook(snapshot.taken_at, SLOT_S, total, lambda _steps: use, "use of the last hour")
 
 
 def outlook_of(forecast: Forecast, quantile: float, group_size: int, soon_s: float) -> Outlook:
