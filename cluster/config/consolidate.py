@@ -14,6 +14,13 @@ class Depth(StrEnum):
     LEANEST = "leanest"
 
 
+class PlanBy(StrEnum):
+    """What guests are planned to use: their forecast, or the higher of use now and the last hour's mean."""
+
+    FORECAST = "forecast"
+    RECENT = "recent"
+
+
 HEADROOM_KEPT = {Depth.BALANCED: 1.0, Depth.LEAN: 0.75, Depth.LEANEST: 0.5}
 """Share of both head-rooms that a depth keeps, so that they never touch."""
 RESERVE_KEPT = {Depth.BALANCED: 1.0, Depth.LEAN: 0.5, Depth.LEANEST: 0.0}
@@ -30,6 +37,7 @@ class ConsolidateSettings:
     reserve_hosts: int = 1
     host_losses: int = 1
     lost_domain: str = ""
+    plan_by: PlanBy = PlanBy.FORECAST
     quantile: float = 0.95
     least_on_s: float = 1800.0
     least_off_s: float = 1800.0

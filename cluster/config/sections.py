@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from cluster.config.consolidate import PlanBy
 from cluster.config.energy import EnergySettings
 from cluster.config.power import PowerSettings
 from cluster.config.power_codecs import POWER
@@ -243,6 +244,7 @@ SECTIONS: Mapping[str, Record[Any]] = MappingProxyType(
                 "reserve_hosts": WHOLE,
                 "host_losses": WHOLE,
                 "lost_domain": TEXT,
+                "plan_by": choice(PlanBy),
                 "quantile": number(0.5, 0.999),
                 "least_on_s": AMOUNT,
                 "least_off_s": AMOUNT,
