@@ -110,7 +110,8 @@ def advise(
     if not sleepers and crowded is None and not (worth_sharing and night is not None):
         why_rest = f"{on} hosts are awake, {on} needed by the {outlook.source}"
     return Advice(
-        is_night=night is not None and not _is_morning(night, units, lead_s, now),
+        # Waking looks two steps further ahead than it takes.
+        is_night=night is not None and not _is_morning(night, units, lead_s + 2 * outlook.step_s, now),
         wake=wake,
         is_urgent=is_urgent,
         is_crowded=crowded is not None,
