@@ -133,6 +133,8 @@ def replay_settings(settings: Settings, world: World) -> Settings:
         hosts=settings.hosts or demo_settings_hosts(world),
         rules=(*settings.rules, *world.rules),
         scheduler=replace(settings.scheduler, lease_s=max(settings.scheduler.lease_s, 10 * beat_s)),
+        power=replace(settings.power, look_s=max(settings.power.look_s, collect.interval_s)),
+        energy=replace(settings.energy, meter_every_s=max(settings.energy.meter_every_s, collect.interval_s)),
         collect=replace(
             collect,
             stale_s=max(collect.stale_s, 2.5 * collect.interval_s),

@@ -41,6 +41,7 @@ VERBS = (
     Verb("resume", "undo pause"),
     Verb("capture", "write the cluster of this moment to a file"),
     Verb("simulate", "the real loop on a simulated cluster, faster than time"),
+    Verb("backtest", "recorded history through the real loop: moves, overload, kWh, late wakes"),
     Verb("doctor", "can every part reach what it needs, and what to do if not"),
     Verb("certs", "a private CA and host certificates for encrypted migrations"),
     Verb("config", "check the configuration, or show effective values and their origin"),
