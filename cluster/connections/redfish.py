@@ -24,6 +24,7 @@ from cluster.errors import HostUnreachableError, InputError, StepError
 from cluster.host import PowerState
 
 SYSTEMS = "/redfish/v1/Systems"
+HTTPS_PORT = 443
 MOST_BYTES = 1 << 20
 MOST_SAID = 160
 
@@ -181,8 +182,10 @@ class RedfishConnection:
         return said
 
     def _connection(self) -> http.client.HTTPConnection:
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        return kind(self._name, self._port, timeout=self._deadline_s)
+        port = HTTPS_PORT if self._secure else http.client.HTTP_PORT
+        connection = http.client.HTTPConnection(self._name, self._port or port, timeout=self._deadline_s)
+        connection.default_port = port  # which a request does not name
+        return connection
 
     def _connect(self, connection: http.client.HTTPConnection, opened: list[socket.socket]) -> None:
         """Connect, with all that is opened known to the watchdog before anything is waited for."""
@@ -197,17 +200,18 @@ class RedfishConnection:
             sealed.do_handshake()
 
     def _context(self) -> ssl.SSLContext:
+        if not self._bmc.verify_tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            return context
         try:
-            context = ssl.create_default_context(cafile=self._bmc.ca_file or None)
+            return ssl.create_default_context(cafile=self._bmc.ca_file or None)
         except (OSError, ssl.SSLError) as error:
             raise InputError(
                 f"host {self._host}: bmc.ca_file {self._bmc.ca_file} cannot be used: {error}; name a file of "
                 "certificates in PEM form"
             ) from None
-        if not self._bmc.verify_tls:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
 
     def _nonsense(self, what: str) -> StepError:
         return StepError(f"host {self._host}: its BMC answers with {what}: that is not understood")

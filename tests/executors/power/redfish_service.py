@@ -51,6 +51,8 @@ def serve(service: Service, tls: tuple[Path, Path] | None) -> Service:
     """Serve on a free port of loopback until `service.close()`."""
 
     class Handler(BaseHTTPRequestHandler):
+        wbufsize = 1 << 16  # head and body in one packet: the second would wait for the first one's receipt
+
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
