@@ -92,10 +92,6 @@ def advise(
     sleepers = 0 if night is None or wake or resting else max(0, min(int(plan.pays.sum()), held_now))
     idle_s = float(plan.asleep_for_s[plan.pays].min()) if sleepers else 0.0
     shares = _outdone(snapshot, outlook.shares(outlook.steps_within(PLACED_FOR_S)))
-    if present > outlook.total_millicores[0]:
-        # A surge: what runs is not less than what was forecast of it, whoever's part that is.
-        use = {guest.id: guest.usage.cpu_millicores or 0 for guest in snapshot.guests}
-        shares = {guest: max(shares.get(guest, 0), use[guest]) for guest in sorted(use)}
     terms = PowerTerms(
         may_sleep=frozenset(unit.id for unit in units if sleepers and unit.is_on and unit.why_on is None),
         awake_at_least=on - sleepers,
