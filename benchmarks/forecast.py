@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,11 +47,15 @@ Forecasts = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Judged:
-    """Loss and whether use stayed under the forecast, [origin, guest, horizon], by forecast; NaN: not judged."""
+    """Loss and whether use stayed under the forecast, [origin, guest, horizon], by forecast; NaN: not judged.
+
+    `cpu_s` is the processor time that ours took for all of it.
+    """
 
     loss: Mapping[str, Array]
     under: Mapping[str, Array]
     use: Array
+    cpu_s: float = 0.0
 
 
 def pinball(truth: Array, forecast: Array) -> Array:
@@ -93,18 +98,21 @@ def judge(trace: Trace, origins: Sequence[int]) -> tuple[Judged, Judged]:
     groups = [np.arange(first, len(trace.use), size)[:GROUP] for first in range(size)]
     each: list[tuple[Forecasts, Array]] = []
     sums: list[tuple[Forecasts, Array]] = []
+    took_s = 0.0
     for origin in origins:
         past = trace.use[:, :origin]
         truth = np.stack([trace.use[:, origin - 1 + ahead] for ahead in HORIZONS], axis=1).astype(float)
         truth[np.isnan(past[:, -FRESH_SLOTS:]).all(axis=1)] = np.nan
         said = guesses(past, trace.limits)
+        before_s = time.process_time()
         said[OURS], made = ours(past, trace.limits)
+        took_s += time.process_time() - before_s
         each.append((said, truth))
         total = np.stack([past[rows].sum(axis=0) for rows in groups])
         of_total = guesses(total, np.stack([trace.limits[rows].sum() for rows in groups]))
         of_total.update(_of_groups(groups, past, trace.limits, made))
         sums.append((of_total, np.stack([truth[rows].sum(axis=0) for rows in groups])))
-    return _judged(each), _judged(sums)
+    return replace(_judged(each), cpu_s=took_s), _judged(sums)
 
 
 def _of_groups(
@@ -204,6 +212,7 @@ def main() -> int:
         print("\n".join(table(trace, each, (*PLAIN, *WITH_ERRORS), OURS)))
         print("\nEach guest's loss as a share of its own mean use:\n")
         print("\n".join(per_guest(each)))
+        print(f"\nA forecast of 1000 guests takes {1000 * each.cpu_s / each.use[:, :, 0].size:.2f} s of one core.")
         print(f"\nSums of {GROUP} guests:\n")
         print("\n".join(table(trace, sums, (*PLAIN, *WITH_ERRORS, SUMS[0]), SUMS[1])))
         found += misses(trace, each)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.forecast.features import DAY, HALF, WEEK, local, seasonal, seasons_known, smoothed
+from scheduler.forecast.features import DAY, HALF, WEEK, kinds_of, local, seasonal, seasons_known, smoothed
 from scheduler.forecast.series import Floats, Ints
 
 RIDGE = 0.02
@@ -60,12 +60,13 @@ def followed(history: Floats, known: Floats, born: Ints, knots: Sequence[int]) -
     """Yield, for each of `knots` slots ahead, what followed moments like the last slot of `history` [guest, slot].
 
     `history` has no gaps from slot `born` [guest] on and is zero before it; `known` is 0 where a figure was recorded
-    and infinite where not. Which seasons are looked at goes by the guest known for the shortest time.
+    and infinite where not. What is looked at goes by the guest known for the shortest time: take those `alike`.
     """
     guests, slots = history.shape
     roots = np.sqrt(history)
-    scale = np.maximum(roots.std(axis=1), LEAST_SCALE)[:, None]
-    seasons = seasons_known(slots - int(born.max(initial=0)))
+    youngest = slots - int(born.max(initial=0))
+    scale = np.maximum(_deviation(roots, born), LEAST_SCALE)[:, None]
+    seasons = seasons_known(youngest)
     smooth = smoothed(roots, born)
     every = _every_moment(roots, born, bool(seasons))
     sparse = _thinned(every, slots)
@@ -75,13 +76,13 @@ def followed(history: Floats, known: Floats, born: Ints, knots: Sequence[int]) -
     weighed_until = 0.0
     coefficients: Floats = np.zeros((guests, 0), np.float32)
     row = np.arange(guests)[:, None]
-    if slots <= SPARSE:
+    if youngest <= SPARSE:
         for _ in knots:
             one = history[:, -1:]
             yield Samples(one, np.zeros_like(one), np.ones_like(one))
         return
     # Of a horizon not seen often enough, the longest one that was must tell.
-    for ahead in (min(knot, slots // LEAST_SEEN) for knot in knots):
+    for ahead in (min(knot, youngest // LEAST_SEEN) for knot in knots):
         # What a season says of a slot must have been known `ahead` slots before it.
         if seasons and (ahead + HALF - 1) // DAY != skipped:
             skipped = (ahead + HALF - 1) // DAY
@@ -91,7 +92,7 @@ def followed(history: Floats, known: Floats, born: Ints, knots: Sequence[int]) -
         if ahead >= weighed_until:
             coefficients = _coefficients(sparse, far, roots, far_penalty, ahead, scale)
             weighed_until = ahead * WEIGHED_AGAIN
-        moments = sparse if ahead >= SPARSE_AHEAD and slots >= SPARSE_SLOTS else every
+        moments = sparse if ahead >= SPARSE_AHEAD and youngest >= SPARSE_SLOTS else every
         count = moments.count(slots, ahead)
         ends = slice(moments.first + ahead, slots, moments.step)
         split = moments.near.shape[1]
@@ -113,6 +114,23 @@ def followed(history: Floats, known: Floats, born: Ints, knots: Sequence[int]) -
         then = moments.first + moments.step * chosen
         use = history[row, then + ahead]
         yield Samples(use, use - history[row, then], weights)
+
+
+def alike(age: Ints, steps: int) -> Ints:
+    """Return numbers [guest] that are the same for guests so long known that `followed` treats them alike.
+
+    Together with others of their number, guests get what they would get alone.
+    """
+    enough = LEAST_SEEN * steps
+    return np.asarray((kinds_of(age) * 2 + (age >= SPARSE_SLOTS)) * (enough + 1) + np.minimum(age, enough))
+
+
+def _deviation(roots: Floats, born: Ints) -> Floats:
+    """Return the standard deviation of each guest's roots [guest] from its birth on; before it they are zero."""
+    known = np.maximum(roots.shape[1] - born, 1)
+    mean = roots.sum(axis=1, dtype=np.float64) / known
+    square = np.einsum("gs,gs->g", roots, roots, dtype=np.float64) / known
+    return np.asarray(np.sqrt(np.maximum(square - mean**2, 0)), np.float32)
 
 
 def _every_moment(roots: Floats, born: Ints, by_clock: bool) -> _Moments:

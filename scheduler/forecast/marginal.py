@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.forecast.analogs import Samples, followed
-from scheduler.forecast.features import DAY, ages, first_known, kinds_of
+from scheduler.forecast.analogs import Samples, alike, followed
+from scheduler.forecast.features import DAY, ages, first_known
 from scheduler.forecast.quantiles import LEVELS, of_rows
 from scheduler.forecast.series import Floats, Ints, carried_forward
 
@@ -53,8 +53,8 @@ def marginals(values: Floats, steps: int, limits: Floats) -> Marginals:
     mean = np.repeat(limits[:, None], len(at), axis=1).astype(np.float32)
     grid = np.repeat(mean[None], len(LEVELS), axis=0)
     born = first_known(values)
-    kinds = kinds_of(ages(values))
-    for kind in range(3):
+    kinds = alike(ages(values), steps)
+    for kind in np.unique(kinds[known > 0]):
         of_kind = np.flatnonzero((kinds == kind) & (known > 0))
         for first in range(0, len(of_kind), TOGETHER):
             rows = of_kind[first : first + TOGETHER]

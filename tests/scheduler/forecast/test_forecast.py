@@ -65,6 +65,20 @@ def test_a_whole_week_later_a_weekly_load_is_forecast_the_same() -> None:
     np.testing.assert_array_equal(early.cpu_quantile(0.95), late.cpu_quantile(0.95))
 
 
+@pytest.mark.parametrize("hours", [1, 4, 24])
+def test_what_others_use_changes_nothing(hours: int) -> None:
+    """A guest among guests known for longer and shorter is forecast as it is alone."""
+    use = list(_noise(8, 14, 7000) * np.random.default_rng(1).random((14, 1)))
+    for row, slots in enumerate((2, 3, 9, 40, 41, 150, 431, 432, 600, 2879, 2880, 5039, 5040, 7000)):
+        use[row] = use[row][-slots:]
+    everyone = rings(use)
+    among = forecast(everyone, NOW, hours * HOUR_S)
+    for row, guest in enumerate(everyone):
+        alone = forecast({guest: everyone[guest]}, NOW, hours * HOUR_S)
+        assert np.abs(alone.cpu_quantile(0.95)[0] - among.cpu_quantile(0.95)[row]).max() <= 1, guest
+        assert np.abs(alone.cpu_mean[0] - among.cpu_mean[row]).max() <= 1, guest
+
+
 def test_what_comes_after_now_is_not_looked_at() -> None:
     """A forecast made for an earlier moment from a ring that knows more is the one made then."""
     figures = _noise(5, 2, 900)
