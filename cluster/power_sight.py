@@ -23,6 +23,8 @@ ASKED = "power:"
 SEEN = "power_seen:"
 FACTS = "power_facts:"
 BY_HAND = "wake_asked:"
+THEIRS = "asleep_by_hand:"
+"""Flag of a host that a person put to sleep, or a wake test: it is theirs to wake."""
 
 DOWN = frozenset({PowerState.ASLEEP, PowerState.OFF})
 """States of a host that runs nothing."""

@@ -7,13 +7,11 @@ from datetime import datetime
 from cluster import power_log
 from cluster.host import PowerState
 from cluster.plan import Sleep, StepState, Wake
-from cluster.power_sight import BY_HAND, FACTS, facts_text
+from cluster.power_sight import BY_HAND, FACTS, THEIRS, facts_text
 from cluster.store.protocol import Store
 from executors.events import Event, EventKind
 
 CONSOLIDATE = "consolidate"
-THEIRS = "asleep_by_hand:"
-"""Flag of a host that a person put to sleep, or a wake test: it is theirs to wake."""
 
 
 def note_power(event: Event, store: Store, now: datetime) -> None:

@@ -13,7 +13,7 @@ from cluster.clock import Clock
 from cluster.config.power import PowerSettings
 from cluster.host import PowerState
 from cluster.plan import Sleep, StepState, Wake
-from cluster.power_sight import ASKED, DOWN, FACTS, SEEN, Observed, observed, observed_text
+from cluster.power_sight import ASKED, DOWN, FACTS, SEEN, THEIRS, Observed, observed, observed_text
 from cluster.store.protocol import Store
 from executors.power.rooms import Room
 from executors.power.worker import HostWorker
@@ -106,6 +106,6 @@ class PowerObserver:
 
     def _forget(self, host: str, flags: Mapping[str, str]) -> None:
         self._on_since_s.pop(host, None)
-        for flag in (SEEN + host, FACTS + host):
+        for flag in (SEEN + host, FACTS + host, THEIRS + host):
             if flag in flags:
                 self._store.set_flag(flag, None)

@@ -11,9 +11,9 @@ from cluster.config.consolidate import ConsolidateSettings
 from cluster.host import Host, PowerState
 from cluster.limits import Limits, Resource, limit, room
 from cluster.power_curves import UNKNOWN, watts_at
+from cluster.power_sight import THEIRS
 from cluster.rules import Ignore
 from cluster.snapshot import Snapshot
-from scheduler.power_notes import THEIRS
 
 DAY_S = 86400.0
 

@@ -13,8 +13,8 @@ from scheduler.power_by_hand import STEP
 DESCRIPTION = (
     "Put an empty host to sleep, after a last look on the host itself: gracefully, never hard. A host that holds "
     "guests, is the scheduler's own, or has not passed its wake test is refused. The daemon does it where one leads, "
-    "else this process, and wakes the host when it is needed. Exit status 0: it sleeps, 1: refused, and why, "
-    "4: it did not go to sleep."
+    "else this process. The host sleeps until 'trimtab wake': the night's policy leaves it alone. Exit status 0: it "
+    "sleeps, 1: refused, and why, 4: it did not go to sleep."
 )
 EXAMPLES = """\
   trimtab drain kvm-a1 && trimtab sleep kvm-a1

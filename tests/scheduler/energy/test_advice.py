@@ -11,12 +11,12 @@ import pytest
 from cluster import power_log, wake_proof
 from cluster.config.settings import Settings
 from cluster.host import PowerState
+from cluster.power_sight import THEIRS
 from cluster.rules import Ignore, Selector
 from cluster.snapshot import Snapshot
 from scheduler.energy.advice import Advice, advise
 from scheduler.energy.night import Night
 from scheduler.energy.outlook import Outlook
-from scheduler.power_notes import THEIRS
 from tests.scheduler.energy.builders import NOW, awake, night, outlook, settings
 from tests.scheduler.solver.clusters import cluster, guest
 
