@@ -13,7 +13,7 @@ from cluster.clock import Clock
 from cluster.config.power import PowerSettings
 from cluster.host import PowerState
 from cluster.plan import Sleep, StepState, Wake
-from cluster.power_sight import ASKED, DOWN, FACTS, SEEN, THEIRS, Observed, observed, observed_text
+from cluster.power_sight import ASKED, FACTS, SEEN, THEIRS, Observed, observed, observed_text
 from cluster.store.protocol import Store
 from executors.power.rooms import Room
 from executors.power.worker import HostWorker
@@ -43,7 +43,7 @@ class PowerObserver:
         self._settings = settings
         self._room = room
         self._stale_s = stale_s
-        self._on_since_s: dict[str, float] = {}
+        self._on_since: dict[str, datetime] = {}
 
     def look(self) -> tuple[str, ...]:
         """Look once, without waiting for anybody; return what is worth telling. `StoreUnavailableError`."""
@@ -63,11 +63,11 @@ class PowerObserver:
             if not asleep and reporting:
                 self._forget(host, flags)
             else:
-                watched.append((host, worker, asleep, reporting))
-        self._look_at([worker for _, worker, _, _ in watched])
-        for host, worker, asleep, reporting in watched:
+                watched.append((host, worker, asleep))
+        self._look_at([worker for _, worker, _ in watched])
+        for host, worker, asleep in watched:
             self._write(host, worker, asleep, flags, now)
-            if asleep and host not in changing and reporting and self._is_on(host, worker):
+            if asleep and host not in changing and self._is_on(host, reports.get(host), now):
                 told.append(f"host {host} was to sleep, but is on and reports: it counts as on again")
                 self._room.leave(host)
                 self._store.set_flag(ASKED + host, None)
@@ -79,14 +79,13 @@ class PowerObserver:
         for worker in oldest[:MOST_AT_ONCE]:
             worker.look()
 
-    def _is_on(self, host: str, worker: HostWorker) -> bool:
-        """Tell whether a host that reports was never seen down for as long as going down may take."""
-        now_s = self._clock.monotonic_s()
-        last = worker.last
-        if last is not None and last.state in DOWN and worker.busy_with is None:
-            self._on_since_s.pop(host, None)
+    def _is_on(self, host: str, taken_at: datetime | None, now: datetime) -> bool:
+        """Tell whether a host has gone on to report for as long as going down may take, whatever its power says."""
+        if taken_at is None or (now - taken_at).total_seconds() > self._stale_s:
+            self._on_since.pop(host, None)
             return False
-        return now_s - self._on_since_s.setdefault(host, now_s) >= self._settings.sleep_timeout_s
+        since = self._on_since.setdefault(host, now)
+        return (taken_at - since).total_seconds() >= self._settings.sleep_timeout_s
 
     def _write(self, host: str, worker: HostWorker, asleep: bool, flags: Mapping[str, str], now: datetime) -> None:
         last, before = worker.last, observed(flags, host)
@@ -105,7 +104,7 @@ class PowerObserver:
             self._store.set_flag(SEEN + host, observed_text(Observed(state, now, last.why)))
 
     def _forget(self, host: str, flags: Mapping[str, str]) -> None:
-        self._on_since_s.pop(host, None)
+        self._on_since.pop(host, None)
         for flag in (SEEN + host, FACTS + host, THEIRS + host):
             if flag in flags:
                 self._store.set_flag(flag, None)

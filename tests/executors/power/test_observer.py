@@ -8,6 +8,7 @@ from cluster.host import PowerState
 from cluster.plan import StepState
 from cluster.power_sight import ASKED
 from executors.power import observer
+from executors.power.observer import PowerObserver
 from tests.executors.power.site import SETTINGS, Site, asleep, effective, sleep, wake
 
 
@@ -33,7 +34,7 @@ def test_a_sleep_that_failed_leaves_a_host_that_is_no_target() -> None:
     assert site.run(sleep()).state is StepState.FAILED
     site.look()
     assert effective(site) is PowerState.UNKNOWN
-    site.look(5)
+    site.look(6)
     assert effective(site) is PowerState.ON
     assert site.lines == ["host h1 was to sleep, but is on and reports: it counts as on again"]
 
@@ -105,3 +106,23 @@ def test_what_a_step_is_about_is_left_to_the_step() -> None:
         assert site.observer.look() == ()
         site.tick(5.0)
     assert site.clock.elapsed_s > SETTINGS.sleep_timeout_s
+
+
+def test_a_host_that_reports_is_on_whatever_its_bmc_says() -> None:
+    """A BMC that says off for ever does not keep a host from work whose own word shows that it runs."""
+    site = Site(deaf=True, says=PowerState.OFF)
+    assert site.run(sleep()).state is StepState.FAILED
+    site.look()
+    assert effective(site) is PowerState.ASLEEP
+    site.look(6)
+    assert effective(site) is PowerState.ON
+
+
+def test_a_last_report_that_is_still_fresh_is_no_sign_of_life() -> None:
+    """A host just gone to sleep is ours for good, however long its last word counts as fresh."""
+    site = asleep(Site())
+    site.observer = PowerObserver(
+        site.executor.workers, site.store, site.clock, SETTINGS, site.room, stale_s=10.0 * SETTINGS.sleep_timeout_s
+    )
+    site.look(12)
+    assert ASKED + "h1" in site.store.flags()
