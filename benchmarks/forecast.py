@@ -145,7 +145,7 @@ def _judged(said: Sequence[tuple[Forecasts, Array]]) -> Judged:
 def table(trace: Trace, judged: Judged, names: Sequence[str], own: str) -> list[str]:
     """Return the table, in Markdown: mean loss per horizon and forecast, and ours against each of the others."""
     lines = [
-        "| ahead | " + " | ".join(names) + f" | **{own}** | less than " + ", ".join(names) + " | stayed under |",
+        "| ahead | " + " | ".join(names) + f" | **{own}** | less than each of these | use stayed under |",
         "| --- |" + " ---: |" * (len(names) + 1) + " --- | ---: |",
     ]
     for column, label in enumerate(HORIZONS.values()):
@@ -162,7 +162,7 @@ def per_guest(judged: Judged) -> list[str]:
     names = (*PLAIN, *WITH_ERRORS)
     use = np.maximum(np.nanmean(judged.use, axis=(0, 2)), 1.0)
     lines = [
-        "| ahead | " + " | ".join(names) + f" | **{OURS}** | guests with less loss than " + ", ".join(names) + " |",
+        "| ahead | " + " | ".join(names) + f" | **{OURS}** | guests better off than with each |",
         "| --- |" + " ---: |" * (len(names) + 1) + " --- |",
     ]
     for column, label in enumerate(HORIZONS.values()):
@@ -203,7 +203,7 @@ def main() -> int:
     of_google = google(data)
     plans: list[tuple[Trace, Callable[[int], range]]] = [
         (bitbrains(data), lambda slots: range(2 * DAY, slots - longest, every)),
-        *((trace, lambda slots: range(slots // 2, slots - longest, 12)) for trace in of_google),
+        *((trace, lambda slots: range(slots // 2, slots - longest, 4)) for trace in of_google),
     ]
     for trace, origins_of in plans:
         origins = origins_of(trace.use.shape[1])
