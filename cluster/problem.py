@@ -101,7 +101,8 @@ class ConsolidateGoal:
     limits still hold all guests, in the sum.
 
     With `planned_millicores` (by guest; of those not named their use) head-room of CPU and losses are reckoned with
-    these, and hosts that they fill beyond `relief_ratio` of the limit count as overloaded.
+    these, and hosts that they fill beyond `relief_ratio` of the limit count as overloaded. They are parts of hosts'
+    peaks: the reserve is beyond `total_millicores`, the peak of all together, where that is less than their sum.
     """
 
     hosts: tuple[str, ...]
@@ -115,6 +116,7 @@ class ConsolidateGoal:
     lost_domain: str = ""
     relief_ratio: float = 1.0
     planned_millicores: Mapping[str, int] | None = None
+    total_millicores: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

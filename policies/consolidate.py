@@ -30,5 +30,6 @@ def make(snapshot: Snapshot, request: Request) -> Problem:
         lost_domain=settings.lost_domain,
         relief_ratio=1.0 - settings.wake_headroom_ratio,
         planned_millicores=None if power is None else power.planned_millicores,
+        total_millicores=None if power is None else power.total_millicores,
     )
     return problem("consolidate", snapshot, request, goal)

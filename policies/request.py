@@ -35,12 +35,14 @@ MOST_CAUTIOUS = Level(rms_threshold=0.15, price=4.0)
 class PowerTerms:
     """What the energy policy says of one consolidation: who may sleep now, and what guests are planned to use.
 
-    `may_sleep` hosts are allowed to; at least `awake_at_least` usable ones stay on. `planned_millicores` by guest.
+    `may_sleep` hosts are allowed to; at least `awake_at_least` usable ones stay on. `planned_millicores` by guest are
+    parts of hosts' peaks; `total_millicores` is the peak of all guests together (`None`: the sum of the parts).
     """
 
     may_sleep: frozenset[str]
     awake_at_least: int
     planned_millicores: Mapping[str, int]
+    total_millicores: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,7 @@ def make_plan(
         consolidate=settings.consolidate,
         frozen=request.frozen,
         planned=problem.goal.planned_millicores if isinstance(problem.goal, ConsolidateGoal) else None,
+        planned_total=problem.goal.total_millicores if isinstance(problem.goal, ConsolidateGoal) else None,
     )
     if findings:
         raise CheckFailedError(f"the checker refused the plan: {findings[0]}: please report it with 'trimtab capture'")

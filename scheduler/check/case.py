@@ -19,7 +19,8 @@ from scheduler.check.load import RESOURCES, use_of
 class Case:
     """`final` has the host of every guest at the end. `drained` and `consolidate` are `None` where not known.
 
-    `planned` is the CPU, in millicores by guest, that a consolidation was planned with in place of present use.
+    `planned` is the CPU, in millicores by guest, that a consolidation was planned with in place of present use;
+    `planned_total` the peak of all together, where that is less than their sum.
     """
 
     plan: Plan
@@ -32,6 +33,7 @@ class Case:
     consolidate: ConsolidateSettings | None = None
     frozen: frozenset[str] = frozenset()
     planned: Mapping[str, int] | None = None
+    planned_total: int | None = None
 
     @cached_property
     def start(self) -> dict[str, str]:

@@ -157,7 +157,9 @@ def _room_to_spare(case: Case) -> Iterator[str]:
             if one in receiving and used > offers[one]:
                 yield f"host {one} ends with {used} of {resource} used, {offers[one]} is all that head-room leaves"
         reserve = sum(sorted(offers.values(), reverse=True)[: max(0, settings.reserve_hosts)])
-        needed = reserve + case.planned_of((guest for guest in snapshot.guests if guest.host in offers), resource)
+        planned = case.planned_of((guest for guest in snapshot.guests if guest.host in offers), resource)
+        together = planned if resource != "cpu" or case.planned_total is None else min(planned, case.planned_total)
+        needed = max(planned, reserve + together)
         offered = sum(offer for one, offer in offers.items() if one not in asleep)
         if asleep and offered < needed:
             yield f"the hosts that stay on offer {offered} of {resource}, with the reserve {needed} is needed"

@@ -28,11 +28,13 @@ def check_plan(
     consolidate: ConsolidateSettings | None = None,
     frozen: Collection[str] = (),
     planned: Mapping[str, int] | None = None,
+    planned_total: int | None = None,
 ) -> list[str]:
     """Return what is wrong with a plan for the snapshot it was made from, a sentence each; empty: accepted.
 
     The rest is what was asked for and a plan does not say itself. Without `drained` or `consolidate` the values of
-    those goals are not looked at. `planned`: the CPU by guest that a consolidation was planned with.
+    those goals are not looked at. `planned`: the CPU by guest that a consolidation was planned with,
+    `planned_total` that of all guests together.
     """
     if plan.snapshot != snapshot.id:
         return [f"the plan was made from snapshot {plan.snapshot}, not {snapshot.id}"]
@@ -45,6 +47,7 @@ def check_plan(
         consolidate=consolidate,
         frozen=frozenset(frozen),
         planned=planned,
+        planned_total=planned_total,
     )
     return [finding for check in (*_SAFETY, *CLAIMS) for finding in check(case)]
 

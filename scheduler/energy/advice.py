@@ -84,7 +84,7 @@ def advise(
     plan = commit(units, demand, sleeping, waking, chosen.least_off_s, lead_s)
     on = sum(unit.is_on for unit in units)
     present = int(sum(guest.usage.cpu_millicores or 0 for guest in snapshot.guests))
-    now_demand = replace(demand, cpu_millicores=np.array([present]), price=demand.price[:1])
+    now_demand = replace(demand, cpu_millicores=np.array([present]), price=demand.price[:1], apart=1.0)
     wake, is_urgent = _wakes(snapshot, settings, chosen, night, plan, now_demand, waking, on, lead_s, outlook)
     resting = _woke_lately(snapshot, flags, chosen, now)
     # Nor does a host sleep that present use needs, whatever the forecast said of it.
@@ -96,13 +96,16 @@ def advise(
         may_sleep=frozenset(unit.id for unit in units if sleepers and unit.is_on and unit.why_on is None),
         awake_at_least=on - sleepers,
         planned_millicores=shares,
+        total_millicores=max(present, int(outlook.total_millicores[: outlook.steps_within(PLACED_FOR_S)].max())),
     )
-    # Where no host comes to sleep, what guests better placed save lasts until loads have changed.
-    chosen = replace(chosen, horizon_s=max(1.0, idle_s) if sleepers else SHARED_FOR_S)
+    # What guests better placed save lasts until loads have changed, however long hosts sleep.
+    chosen = replace(chosen, horizon_s=max(1.0, min(idle_s, SHARED_FOR_S)) if sleepers else SHARED_FOR_S)
     crowded = _crowded(snapshot, settings, chosen, shares)
     why_rest = None
     watts, to_save = watts_to_save(snapshot, settings.limits, 1 - chosen.headroom_ratio)
-    worth_sharing = to_save > settings.gate.least_gain_ratio * watts
+    # Guests that move rest afterwards: where hosts are about to be emptied, none moves for a better share of the load.
+    soon = outlook.steps_within(2 * settings.gate.guest_cooldown_s)
+    worth_sharing = to_save > settings.gate.least_gain_ratio * watts and int(plan.to_sleep[:soon].min()) >= on
     if not sleepers and crowded is None and not (worth_sharing and night is not None):
         why_rest = f"{on} hosts are awake, {on} needed by the {outlook.source}"
     return Advice(
@@ -156,7 +159,8 @@ def _demand(snapshot: Snapshot, units: tuple[Unit, ...], outlook: Outlook, setti
     if prices.is_known:
         at = [now + timedelta(seconds=k * outlook.step_s) for k in range(steps)]
         price = np.array([prices.per_kwh(one) for one in at])
-    return Demand(course, sum(guest.memory_demand_mib for guest in guests), price, float(outlook.step_s))
+    memory_mib = sum(guest.memory_demand_mib for guest in guests)
+    return Demand(course, memory_mib, price, float(outlook.step_s), outlook.apart)
 
 
 def _until_morning(demand: Demand, outlook: Outlook, night: Night, now: datetime) -> Demand:

@@ -37,12 +37,16 @@ class Keeps:
 
 @dataclass(frozen=True)
 class Demand:
-    """Load by step: planned CPU millicores int64[steps], memory MiB, and price of energy float[steps]."""
+    """Load by step: planned CPU millicores int64[steps], memory MiB, and price of energy float[steps].
+
+    Hosts have peaks of their own: filled, and without anything kept, they hold `apart` times the CPU.
+    """
 
     cpu_millicores: Ints
     memory_mib: int
     price: Floats
     step_s: float
+    apart: float = 1.0
 
 
 def in_order(units: Sequence[Unit], cpu_share: float, memory_share: float) -> list[Unit]:
@@ -68,6 +72,9 @@ def needed(order: Sequence[Unit], demand: Demand, keeps: Keeps) -> Ints:
     ):
         held = held_by_prefixes(order, sizes, keeps)
         most = np.maximum(most, np.searchsorted(held, load, side="left"))
+        # What hosts' own peaks take, the reserve has room for: the same free cores serve both.
+        filled = np.floor(np.concatenate(([0], np.cumsum(sizes))) * keeps.fill_ratio / demand.apart + 1e-9)
+        most = np.maximum(most, np.searchsorted(filled, load, side="left"))
     return np.minimum(most, len(order))
 
 

@@ -28,9 +28,10 @@ Shares = Callable[[int], Mapping[str, int]]
 
 @dataclass(frozen=True)
 class Outlook:
-    """Planned CPU use: `total_millicores` int64[steps], that of all guests as hosts must hold it, at the quantile.
+    """Planned CPU use: `total_millicores` int64[steps], the quantile of all guests' sum.
 
-    `shares` gives each guest's part of a typical host's peak. `source` says in words what it is made of.
+    `shares` gives each guest's part of a typical host's peak. Hosts have peaks of their own: together they must hold
+    `apart` times the total. `source` says in words what it is made of.
     """
 
     start: datetime
@@ -38,6 +39,7 @@ class Outlook:
     total_millicores: Ints
     shares: Shares
     source: str
+    apart: float = 1.0
 
     @property
     def steps(self) -> int:
@@ -92,8 +94,8 @@ def recent_outlook(snapshot: Snapshot, rings: Mapping[str, UsageRing], horizon_s
 def outlook_of(forecast: Forecast, quantile: float, group_size: int, soon_s: float) -> Outlook:
     """Return the outlook of a forecast, for hosts that hold about `group_size` guests each.
 
-    The quantile of all guests' sum tells the course over time; what hosts must hold is more, since each has its own
-    peak: by so much as the guests' shares over the first `soon_s` sum to more than the peak of the whole in it.
+    What hosts must hold is more than the quantile of the whole, since each has its own peak: by so much as the guests'
+    shares over the first `soon_s` sum to more than the peak of the whole in it.
     """
     guests = forecast.guests
     kept: dict[int, Mapping[str, int]] = {}
@@ -109,9 +111,8 @@ def outlook_of(forecast: Forecast, quantile: float, group_size: int, soon_s: flo
     course = forecast.sum_quantile(guests, quantile)
     first = min(max(1, round(soon_s / forecast.step_s)), forecast.steps)
     peak = int(course[:first].max(initial=0))
-    parts = max(1.0, sum(shares(first).values()) / peak) if peak > 0 else 1.0
-    total = np.ceil(course * parts).astype(np.int64)
+    apart = max(1.0, sum(shares(first).values()) / peak) if peak > 0 else 1.0
     short = int(np.count_nonzero(forecast.is_short_history))
     of = f"forecast at its {quantile:.0%} quantile"
     source = f"{of}, {short} of {len(guests)} guests with little history" if short else of
-    return Outlook(forecast.start, forecast.step_s, total, shares, source)
+    return Outlook(forecast.start, forecast.step_s, course, shares, source, apart)

@@ -165,10 +165,11 @@ def _kept_awake(problem: Problem, goal: ConsolidateGoal, takes: Bools, limit: In
     whole = limit[:, [CPU, MEMORY]]
     spare = whole * round((1 - goal.headroom_ratio) * PPM) // PPM
     reserve = np.sort(spare[takes], axis=0)[::-1][: max(0, goal.reserve_hosts)].sum(axis=0)
-    offers, needs = [spare], [held + reserve]
+    together = held if goal.total_millicores is None else np.minimum(held, [goal.total_millicores, held[1]])
+    offers, needs = [spare], [np.maximum(held, together + reserve)]
     lost = _most_lost(problem, goal, takes, whole)
     if lost.any():
-        offers, needs = [*offers, whole], [*needs, held + lost]
+        offers, needs = [*offers, whole], [*needs, np.maximum(held, together + lost)]
     if goal.awake_at_least:
         offers = [*offers, np.ones((len(takes), 1), dtype=np.int64)]
         needs = [*needs, np.array([goal.awake_at_least], dtype=np.int64)]

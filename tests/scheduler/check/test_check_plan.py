@@ -73,7 +73,7 @@ class Good:
             Limits(),
             self.max_moves,
             drained=self.drained,
-            consolidate=ConsolidateSettings(),
+            consolidate=ConsolidateSettings(headroom_ratio=0.2, host_losses=0),
             frozen=self.frozen,
         )
 
