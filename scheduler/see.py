@@ -208,7 +208,8 @@ def _place(
     placed: dict[str, Guest] = {}
     doubled = []
     for one, found in sightings.items():
-        if len(found) == 1 and one not in moving_from and one not in arrived:
+        here = found[0][1].host
+        if len(found) == 1 and one not in moving_from and (one not in arrived or arrived[one][0] == here):
             placed[one] = found[0][1]
             continue
         found.sort(key=lambda sighting: (sighting[0], sighting[1].host))
