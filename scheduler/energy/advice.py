@@ -85,7 +85,7 @@ def advise(
     on = sum(unit.is_on for unit in units)
     present = int(sum(guest.usage.cpu_millicores or 0 for guest in snapshot.guests))
     now_demand = replace(demand, cpu_millicores=np.array([present]), price=demand.price[:1], apart=1.0)
-    wake, is_urgent = _wakes(snapshot, settings, chosen, night, plan, now_demand, waking, on, lead_s, outlook)
+    wake, is_urgent = _wakes(snapshot, settings, chosen, night, plan, now_demand, sleeping, waking, on, lead_s, outlook)
     resting = _woke_lately(snapshot, flags, chosen, now)
     # Nor does a host sleep that present use needs, whatever the forecast said of it.
     held_now = on - int(needed(plan.order, now_demand, sleeping)[0])
@@ -180,6 +180,7 @@ def _wakes(
     night: Night | None,
     plan: Commitment,
     present: Demand,
+    sleeping: Keeps,
     waking: Keeps,
     on: int,
     lead_s: float,
@@ -192,8 +193,9 @@ def _wakes(
     if night is None:
         return tuple((unit.id, "the night is over") for unit in asleep), False
     now_needed = int(needed(plan.order, present, waking)[0])
-    surge = now_needed - on
-    if surge > 0:
+    if now_needed > on:
+        # As many as bring it back under the lower threshold: what has come unforeseen may go on rising.
+        surge = max(1, int(needed(plan.order, present, sleeping)[0]) - on)
         fastest = sorted(asleep, key=lambda unit: (unit.is_doubtful, unit.wake_s, unit.id))[:surge]
         return tuple(
             (unit.id, "the load has passed the head-room of the hosts that are awake") for unit in fastest
