@@ -34,7 +34,7 @@ NIGHTLY: dict[str, dict[str, Any]] = {
         "wake_headroom_ratio": 0.3,
         "reserve_hosts": 0,
         "host_losses": 0,
-        "least_on_s": 60.0,
+        "least_on_s": 15.0,
         "least_off_s": 5.0,
         "spread_s": 5.0,
         "cycles_per_day": 24,
