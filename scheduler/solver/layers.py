@@ -26,6 +26,9 @@ SMALL_SHARE, LARGE_SHARE = 0.15, 0.7
 PACKING_SHARE = 0.9
 """Packing's part where guests are to be placed and hosts may stay asleep: nothing else finds as few hosts."""
 
+MODEL_WORK = 3e-6
+"""Work units per choice of a guest and a host that CP-SAT has to have left: it spends as much before it begins."""
+
 Layer = Callable[[Search, Meter], bool]
 """Returns whether it was the last: what comes after could only undo what it keeps to."""
 
@@ -114,10 +117,12 @@ LAYERS: tuple[Layer, ...] = (_pack, _exchange, _cells, _walk, _prove, _parts)
 
 
 def _worth_importing(search: Search, meter: Meter) -> bool:
-    """Whether to go on with CP-SAT, whose import takes most of a second that a short deadline may not have."""
-    if "ortools" in sys.modules or meter.budget.work_limit is not None or meter.left > IMPORT_S:
-        return True
-    return not _reached(search)
+    """Whether to go on with CP-SAT: its import takes most of a second, its models what no meter sees."""
+    if meter.budget.work_limit is not None:
+        least = MODEL_WORK * min(search.instance.choices, MOST_BOOLEANS)
+    else:
+        least = 0.0 if "ortools" in sys.modules else IMPORT_S
+    return meter.left > least or not _reached(search)
 
 
 def _reached(search: Search) -> bool:
