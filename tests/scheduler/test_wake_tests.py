@@ -121,7 +121,7 @@ def test_at_night_hosts_are_tested_one_a_night_and_only_the_proven_sleep() -> No
     """The emptiest goes first, drained for it; a host without a proof stays on all night."""
     lone = ConsolidateSettings(reserve_hosts=0, host_losses=0, least_on_s=0.0, least_off_s=600.0)
     stage = Stage(replace(AT_NIGHT, consolidate=lone), guests=3)
-    stage.run(3600)
+    stage.run(2400)
     tested = [test.host for test in wake_state.read_all(stage.store.flags())]
     assert len(tested) == 1
     assert proof_of(stage, tested[0]).proven_at is not None
@@ -134,7 +134,7 @@ def test_no_test_is_scheduled_by_day_or_where_none_is_wanted() -> None:
     """Outside night windows, in mode observe, or with none allowed per night."""
     for settings in (NEEDS_PROOF, replace(AT_NIGHT, power=PowerSettings(wake_tests_per_night=0))):
         stage = Stage(settings, guests=0)
-        stage.run(3600)
+        stage.run(600)
         assert wake_state.read_all(stage.store.flags()) == []
 
 
