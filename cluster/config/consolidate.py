@@ -33,7 +33,7 @@ class ConsolidateSettings:
 
     horizon_s: float = 14400.0
     headroom_ratio: float = 0.1
-    wake_headroom_ratio: float = 0.08
+    wake_headroom_ratio: float = 0.05
     reserve_hosts: int = 1
     host_losses: int = 1
     lost_domain: str = ""

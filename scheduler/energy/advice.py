@@ -34,8 +34,10 @@ TOGETHER_S = 600.0
 """When a host is woken, those needed by so much later are woken with it."""
 PLACED_FOR_S = 900.0
 """So long ahead guests are planned where they are put; what comes later finds other places in time."""
-SHARED_FOR_S = 3600.0
-"""How long it pays that load is shared out better among hosts that stay on."""
+SHARED_FOR_S = 1800.0
+"""How long it pays that load is shared out better: until loads have changed, however long hosts sleep."""
+RELIEVED_FOR_S = 600.0
+"""The same where full hosts are relieved and nothing else is to be gained: few guests move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def advise(
     # Nor does a host sleep that present use needs, whatever the forecast said of it.
     held_now = on - int(needed(plan.order, now_demand, sleeping)[0])
     sleepers = 0 if night is None or wake or resting else max(0, min(int(plan.pays.sum()), held_now))
-    idle_s = float(plan.asleep_for_s[plan.pays].min()) if sleepers else 0.0
+    idle_s = float(plan.asleep_for_s[plan.pays].min()) if sleepers else SHARED_FOR_S
     shares = _outdone(snapshot, outlook.shares(outlook.steps_within(PLACED_FOR_S)))
     terms = PowerTerms(
         may_sleep=frozenset(unit.id for unit in units if sleepers and unit.is_on and unit.why_on is None),
@@ -98,14 +100,14 @@ def advise(
         planned_millicores=shares,
         total_millicores=max(present, int(outlook.total_millicores[: outlook.steps_within(PLACED_FOR_S)].max())),
     )
-    # What guests better placed save lasts until loads have changed, however long hosts sleep.
-    chosen = replace(chosen, horizon_s=max(1.0, min(idle_s, SHARED_FOR_S)) if sleepers else SHARED_FOR_S)
     crowded = _crowded(snapshot, settings, chosen, shares)
     why_rest = None
     watts, to_save = watts_to_save(snapshot, settings.limits, 1 - chosen.headroom_ratio)
     # Guests that move rest afterwards: where hosts are about to be emptied, none moves for a better share of the load.
     soon = outlook.steps_within(2 * settings.gate.guest_cooldown_s)
     worth_sharing = to_save > settings.gate.least_gain_ratio * watts and int(plan.to_sleep[:soon].min()) >= on
+    lasts_s = min(idle_s, SHARED_FOR_S) if sleepers or worth_sharing else RELIEVED_FOR_S
+    chosen = replace(chosen, horizon_s=max(1.0, lasts_s))
     if not sleepers and crowded is None and not (worth_sharing and night is not None):
         why_rest = f"{on} hosts are awake, {on} needed by the {outlook.source}"
     return Advice(
