@@ -136,8 +136,17 @@ def summary(world: World) -> list[str]:
         lines.append(f"running nowhere: {' '.join(lost)}")
     tally = world.tally()
     lines.append(f"{tally.moves_done} migrations done, {tally.moves_failed} not, {tally.most_at_once} at once at most")
+    if world.ledgers:
+        lines += _accounts(world)
     lines += [f"violation: {one.text}" for one in world.violations()] or ["no violation"]
     return lines
+
+
+def _accounts(world: World) -> list[str]:
+    from simulator.following import accounts
+
+    world.settle_accounts()
+    return accounts(world)
 
 
 @contextmanager

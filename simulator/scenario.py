@@ -92,7 +92,8 @@ class LinkSpec:
 class Scenario:
     """What `scenario.toml` says. The cluster is `hosts` and `guests`, or invented (`demo`), or in `cluster_file`.
 
-    `sample_s` is how often the world looks at loads; a long scenario needs no look each second.
+    `sample_s` is how often the world looks at loads; a long scenario needs no look each second. `trace` is a file of
+    recorded loads in the folder: guests named in it follow it from its beginning on, and what it comes to is counted.
     """
 
     duration_s: float
@@ -107,6 +108,7 @@ class Scenario:
     commands: tuple[Timed, ...] = ()
     demo: SimulatorSettings | None = None
     cluster_file: str = ""
+    trace: str = ""
     settings: Settings = Settings()
     folder: Path = Path()
 
@@ -120,7 +122,26 @@ class Scenario:
         hosts = [host for spec in self.hosts for host in _hosts(spec)]
         guests = [guest for spec in self.guests for guest in _guests(spec, self.seed)]
         links = [SharedLink(link.name, link.mbit_s, frozenset(link.hosts)) for link in self.links]
-        return World(hosts, guests, clock, self.rules, faults=self.faults, shared_links=links, sample_s=self.sample_s)
+        if not self.trace:
+            return World(
+                hosts, guests, clock, self.rules, faults=self.faults, shared_links=links, sample_s=self.sample_s
+            )
+        # Late: numpy takes a while to load.
+        from simulator.accounting import AccountLedger
+        from simulator.following import follow
+        from simulator.published_accounting import PublishedLedger
+
+        return World(
+            hosts,
+            follow(guests, self.folder / self.trace),
+            clock,
+            self.rules,
+            faults=self.faults,
+            shared_links=links,
+            load_start_s=0.0,
+            sample_s=self.sample_s,
+            ledgers=(AccountLedger(), PublishedLedger()),
+        )
 
     def settings_for(self, world: World) -> Settings:
         """Return the settings with the hosts and rules of the world, as its operator would have written them."""

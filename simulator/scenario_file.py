@@ -88,6 +88,8 @@ def _check(value: Value, scenario: Scenario) -> None:
             "one cluster: hosts and guests, or demo, or cluster_file", found=f"{ways.count(True)} clusters"
         )
     if scenario.demo is not None or scenario.cluster_file:
+        if scenario.trace:
+            raise value.at("trace").refusal("nothing: a trace drives the guests of a scenario with hosts and guests")
         return
     hosts = [one for spec in scenario.hosts for one in spec.ids]
     guests = [one for spec in scenario.guests for one in guest_names(spec)]
@@ -182,6 +184,7 @@ _SCENARIO = Record(
         "commands": many(_COMMAND),
         "demo": SECTIONS["simulator"],
         "cluster_file": TEXT,
+        "trace": TEXT,
     },
     fixed={"schema": SCHEMA, "settings": ""},
 )

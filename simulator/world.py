@@ -104,7 +104,7 @@ class World:
         self._load_start_s = load_start_s
         self._sample_s = sample_s
         self._samples = 0
-        self._ledgers = tuple(ledgers)
+        self.ledgers = tuple(ledgers)
         self.changing: set[str] = set()
         """Hosts on their way to another power state."""
         self.version = 0
@@ -344,7 +344,7 @@ class World:
     def _account(self) -> None:
         """Let the ledgers count up to now: whatever changes next counts from here on."""
         self._next_s = None
-        for ledger in self._ledgers:
+        for ledger in self.ledgers:
             ledger.advance(self)
 
     def _power_changed(self, host_id: str, host: SimHost) -> None:

@@ -169,3 +169,30 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     """One line that names the file."""
     with pytest.raises(InputError, match="cannot be read"):
         load_scenario(tmp_path / "nowhere")
+
+
+def test_a_trace_of_strangers_is_refused(tmp_path: Path) -> None:
+    """One line that names the file; a trace beside a cluster file is refused, too."""
+    text = """schema = "trimtab.scenario/1"
+duration_s = 60
+trace = "loads.csv"
+[[hosts]]
+ids = ["a"]
+cores = 4
+memory_gib = 8
+[[guests]]
+name = "g"
+host = "a"
+memory_gib = 1
+cpu_millicores = 100
+"""
+    (tmp_path / SCENARIO_FILE).write_text(text)
+    (tmp_path / "loads.csv").write_text("time,guest,cpu_millicores\n2026-11-23T10:00:00Z,stranger,5\n")
+    scenario = load_scenario(tmp_path)
+    with pytest.raises(InputError, match=r"loads\.csv: none of the 1 guests"):
+        scenario.world(SimClock(scenario.start))
+    (tmp_path / SCENARIO_FILE).write_text(
+        'schema = "trimtab.scenario/1"\nduration_s = 60\ntrace = "loads.csv"\ncluster_file = "c.json"\n'
+    )
+    with pytest.raises(InputError, match="trace"):
+        load_scenario(tmp_path)

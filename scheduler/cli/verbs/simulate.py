@@ -69,7 +69,14 @@ def run(args: argparse.Namespace, context: Context) -> int:
     text = (
         "\n".join([line for line in log if not line.startswith("end ")]) + "\n" + summary_text(summary, bars_of(after))
     )
-    context.result(text, {"log": log, "summary": summary_json(summary)})
+    document: dict[str, object] = {"log": log, "summary": summary_json(summary)}
+    if bench.world.ledgers:
+        from simulator.following import accounts
+
+        counted = accounts(bench.world)
+        text += "".join(f"  {line}\n" for line in counted)
+        document["accounts"] = counted
+    context.result(text, document)
     return 1 if summary.wrong else 0
 
 
