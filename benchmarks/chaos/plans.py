@@ -39,7 +39,7 @@ class ChanceCycle(Cycle):
         self._resting = resting
         self._made = 0
 
-    def _plan(self, view: View, intent: Intent) -> Plan:
+    def _plan(self, view: View, intent: Intent, wake: tuple[tuple[str, str], ...] = ()) -> Plan:
         self._made += 1
         frozen = frozen_guests(view, self._unresolved())
         steps = () if self._resting() else self._steps(view, intent, frozen)

@@ -190,7 +190,7 @@ class StruckPower(SimPowerExecutor):
         self._fate = fate
         self._begins = begins
 
-    def start(self, step: Sleep | Wake) -> None:
+    def start(self, step: Sleep | Wake, may_begin: MayBegin = always) -> None:
         self._fate.call((Place.WINDOW,), "the last window", lambda: None)
         self._begins(step)
-        super().start(step)
+        super().start(step, may_begin)

@@ -221,8 +221,8 @@ class WatchedWorld(World):
     witness: Witness
     store: WatchedStore
 
-    def placement_changed(self) -> None:
-        super().placement_changed()
+    def placement_changed(self, guest: str = "", *hosts: str) -> None:
+        super().placement_changed(guest, *hosts)
         self.witness.look(self)
 
     def divide_links(self) -> None:
