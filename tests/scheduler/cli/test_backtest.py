@@ -84,7 +84,7 @@ def test_the_stores_own_history_is_replayed(simulated: Call, store: MemoryStore,
     first = slot_of(CLOCK.now()) - 40
     for guest in snapshot.guests:
         store.fill(guest.id, Metric.CPU_MILLICORES, ring_of(first, [300] * 40))
-    ended = simulated("backtest", "--json")
+    ended = simulated("backtest", "--set", "scheduler.interval_s=300", "--json")
     assert ended.status == 0, ended.err
     assert ended.json["guests"] == len(snapshot.guests) and ended.json["lasted_s"] == 40 * 300
     assert store.active_plan() is None and store.plans(5) == ()
