@@ -46,7 +46,7 @@ def settings_for(policy: str, base: Settings | None = None) -> Settings:
     return replace(
         chosen,
         scheduler=replace(
-            chosen.scheduler, mode=Mode.ACT, policy=policy, interval_s=INTERVAL_S, work_limit=0.05, workers=1
+            chosen.scheduler, mode=Mode.ACT, policy=policy, interval_s=INTERVAL_S, work_limit=0.02, workers=1
         ),
         collect=replace(chosen.collect, interval_s=INTERVAL_S),
         gate=replace(chosen.gate, quiet_start_s=0.0),
