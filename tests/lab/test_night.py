@@ -46,7 +46,7 @@ def test_a_night(lab: Lab, bmc_cluster: tuple[ClusterUnderTest, Bmcs]) -> None:
     with Busiest(cluster) as busiest:
         cluster.wait(lambda: 0 < busiest.millicores < SETTLED, 40, "guests that have started and are quiet")
     cluster.write_config(windows=[night()])
-    cluster.wait(lambda: off(lab) == {"lab-2", "lab-3"}, 60, "two hosts that are off")
+    cluster.wait(lambda: off(lab) == {"lab-2", "lab-3"}, 120, "two hosts that are off")
     assert cluster.counts() == {"lab-1": len(GUESTS), "lab-2": 0, "lab-3": 0}
     asleep = {"lab-1": "on", "lab-2": "asleep", "lab-3": "asleep"}
     cluster.wait(lambda: power(cluster) == asleep, 10, "two hosts that are known to be asleep")
