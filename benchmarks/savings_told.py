@@ -25,8 +25,8 @@ from cluster.guest import Guest, Usage
 from cluster.history import Metric, slot_of
 from cluster.host import Host, PowerModel
 from cluster.power_curves import BY_MODEL
-from scheduler.replaying import Replaying
-from scheduler.watts import read_days
+from scheduler.replay.replaying import Replaying
+from scheduler.watts.watch import read_days
 from simulator.clock import SimClock
 from simulator.guests import SimGuest, Writes
 from simulator.loads import LoadMatrix

@@ -10,9 +10,9 @@ from cluster.formats.plan_file import read_plan, write_plan
 from cluster.plan import Plan, PlanState, Wake
 from cluster.store.protocol import Command, Store
 from executors.runner import PlanRunner
-from scheduler import power_by_hand
 from scheduler.check import why_plan_no_longer_holds
 from scheduler.gate import View, why_no_action
+from scheduler.power import by_hand as power_by_hand
 
 Look = Callable[[], View]
 Handler = Callable[[Command, Store, PlanRunner, Look, int], str]

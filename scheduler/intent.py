@@ -12,7 +12,7 @@ from cluster.snapshot import Snapshot
 from cluster.wake_proof import with_proof
 from scheduler.energy.night import CONSOLIDATE
 from scheduler.gate import View
-from scheduler.wake_state import under_test
+from scheduler.power.wake_state import under_test
 
 BALANCE, WAKE = "balance", "wake"
 

@@ -39,14 +39,14 @@ from scheduler.limits_now import LimitsNow
 from scheduler.lines import line_of
 from scheduler.manual_moves import ManualMoves
 from scheduler.parts import Parts
-from scheduler.power_notes import note_power
-from scheduler.power_reach import within_reach
+from scheduler.power.notes import note_power
+from scheduler.power.reach import within_reach
+from scheduler.power.wake_notes import WakeNotes
+from scheduler.power.wake_tests import WakeTests
 from scheduler.resting import why_out_of_window
 from scheduler.see import KeptHosts, Sight, build_snapshot
 from scheduler.status import status_of
-from scheduler.wake_notes import WakeNotes
-from scheduler.wake_tests import WakeTests
-from scheduler.watts import WattWatch
+from scheduler.watts.watch import WattWatch
 
 TICK_S = 0.5
 STATUS_TTL_S = 30.0

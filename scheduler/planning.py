@@ -24,13 +24,13 @@ from policies.request import PowerTerms
 from scheduler.check import check_plan
 from scheduler.check.goals import figures, power_states, watts_of
 from scheduler.energy.kept import NOBODY_SLEEPS, solve_keeping, why_not_kept
-from scheduler.plan_energy import with_energy
 from scheduler.planner.foresight import CODE, Foresight
 from scheduler.planner.order import Ordering, order_moves
 from scheduler.planner.reasons import Reasons
 from scheduler.planner.schedule import timed
 from scheduler.planner.state import count_broken
 from scheduler.planner.steps import build_steps, with_wakes
+from scheduler.watts.plan_note import with_energy
 
 if TYPE_CHECKING:
     from scheduler.solver.worth import Objective

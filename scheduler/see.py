@@ -19,7 +19,7 @@ from cluster.rules import Rule
 from cluster.rules.contradictions import find_contradictions
 from cluster.rules.proxlb import proxlb_rules
 from cluster.snapshot import Snapshot
-from scheduler.curves import with_fitted_curve
+from scheduler.watts.curves import with_fitted_curve
 
 T = TypeVar("T")
 

@@ -16,10 +16,10 @@ from cluster.snapshot import Snapshot
 from cluster.store.protocol import Store
 from cluster.wake_proof import with_proof
 from scheduler.check import check_cluster
-from scheduler.energy_status import energy_status
+from scheduler.power.wake_notes import blocked_line
 from scheduler.see import Sight
-from scheduler.wake_notes import blocked_line
-from scheduler.watts import Shown
+from scheduler.watts.status import energy_status
+from scheduler.watts.watch import Shown
 
 
 def status_of(

@@ -65,7 +65,7 @@ def _agents(settings: Settings, clock: Clock, store: Store) -> Parts:
     from cluster.connections.libvirt_connection import LibvirtConnection
     from collectors.bmc_meters import open_meters
     from executors.registry import Means, migration_executor
-    from scheduler.power_wiring import open_power
+    from scheduler.power.wiring import open_power
 
     if not settings.hosts:
         raise InputError("configuration: no [[hosts]] entry; give each host's id and libvirt uri")

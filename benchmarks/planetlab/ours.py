@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.planetlab.setting import FIRST_S, begin, core_mips, world
 from benchmarks.planetlab.trace import DAY_S
 from cluster.config.loader import load_settings
-from scheduler.replaying import Pace, Replaying
+from scheduler.replay.replaying import Pace, Replaying
 from simulator.accounting import Account, AccountLedger
 from simulator.loads import FloatArray
 from simulator.published_accounting import Published, PublishedLedger

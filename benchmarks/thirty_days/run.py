@@ -12,7 +12,7 @@ from benchmarks.thirty_days.record import Recorder
 from cluster.config.power import PowerSettings, WakeTest
 from cluster.config.settings import Mode, Settings
 from cluster.history import Metric, slot_of
-from scheduler.replaying import Pace, Replaying
+from scheduler.replay.replaying import Pace, Replaying
 from simulator.clock import SimClock
 from simulator.guests import SimGuest, Writes
 from simulator.loads import LoadMatrix

@@ -12,7 +12,7 @@ from scheduler.cli.context import Context
 from scheduler.cli.follow import follow
 from scheduler.cli.here import exit_status, lead_here, outcome_json
 from scheduler.cli.live import check_host, look, open_store_now, send, wait_until, who
-from scheduler.power_by_hand import STEP, is_so_already, plan_of, why_not
+from scheduler.power.by_hand import STEP, is_so_already, plan_of, why_not
 
 BEGUN_WITHIN_S = 20.0
 

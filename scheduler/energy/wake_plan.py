@@ -12,8 +12,8 @@ from cluster.snapshot import Snapshot
 from scheduler.check import check_plan
 from scheduler.check.goals import figures, power_states, repair_value
 from scheduler.intent import WAKE
-from scheduler.plan_energy import with_energy
 from scheduler.planning import CheckFailedError, plan_id_of
+from scheduler.watts.plan_note import with_energy
 
 
 def wake_plan(snapshot: Snapshot, wake: Sequence[tuple[str, str]], settings: Settings) -> Plan:

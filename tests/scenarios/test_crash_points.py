@@ -10,7 +10,7 @@ import pytest
 
 from cluster.plan import PlanState
 from cluster.store.memory import MemoryStore
-from scheduler.simulated import SimulatedLoop
+from scheduler.replay.simulated import SimulatedLoop
 from simulator.clock import SimClock
 from simulator.executor import SimMigrationExecutor
 from simulator.scenario_file import load_scenario

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.simulated import Bench
+from scheduler.replay.simulated import Bench
 from simulator.replay import LoopFactory, run_scenario
 from simulator.scenario_file import EXPECTED_FILE, SCENARIO_FILE
 

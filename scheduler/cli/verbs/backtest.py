@@ -43,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, context: Context) -> int:
     """Replay and tell."""
     from reports.backtest_text import backtest_json, backtest_text
-    from scheduler.backtest import backtest, backtest_settings
-    from scheduler.backtest_figures import figures_of
+    from scheduler.replay.backtest import backtest, backtest_settings
+    from scheduler.replay.backtest_figures import figures_of
 
     if args.file is not None and args.trace is None:
         raise InputError("backtest: a cluster file has no history of loads; name a trace too: --trace FILE")
@@ -76,7 +76,7 @@ def _cluster_and_history(args: argparse.Namespace, context: Context) -> tuple[Sn
     trace = read_trace(Path(args.trace)) if args.trace is not None else None
     if args.file is not None and trace is not None:
         return load_cluster(Path(args.file), context.settings.collect.stale_s), trace
-    from scheduler.own_history import own_history
+    from scheduler.replay.own_history import own_history
 
     with open_store_now(context) as store:
         snapshot = look(context, store).snapshot

@@ -11,7 +11,7 @@ from scheduler.cli.arguments import whole
 from scheduler.cli.context import Context
 from scheduler.cli.live import open_store_now
 from scheduler.past import energy_of, measured, plans_of
-from scheduler.watts import read_days
+from scheduler.watts.watch import read_days
 
 DESCRIPTION = (
     "Past plans with how their steps ended, what their moves sent and took against what was predicted, and how much of "

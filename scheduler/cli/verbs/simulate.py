@@ -13,7 +13,7 @@ from reports.cluster_bars import bars_of
 from reports.summary import Summary, spreads, summary_json, summary_text
 from scheduler.cli.arguments import positive, whole
 from scheduler.cli.context import Context
-from scheduler.simulated import Bench
+from scheduler.replay.simulated import Bench
 from simulator.replay import run as replay
 from simulator.scenario import Scenario
 from simulator.scenario_file import load_scenario

@@ -8,7 +8,7 @@ from cluster.plan import Sleep
 from scheduler.cli import powering
 from scheduler.cli.context import Context
 from scheduler.cli.live import who
-from scheduler.power_by_hand import STEP
+from scheduler.power.by_hand import STEP
 
 DESCRIPTION = (
     "Put an empty host to sleep, after a last look on the host itself: gracefully, never hard. A host that holds "

@@ -8,7 +8,7 @@ from cluster.plan import Wake
 from scheduler.cli import powering
 from scheduler.cli.context import Context
 from scheduler.cli.live import who
-from scheduler.power_by_hand import STEP
+from scheduler.power.by_hand import STEP
 
 DESCRIPTION = (
     "Wake a host and wait until it reports. By itself Trimtab wakes only hosts that it put to sleep; this verb wakes "

@@ -9,13 +9,13 @@ from typing import Any
 from cluster import wake_proof
 from cluster.errors import RefusedError, UnreachableError
 from cluster.store.protocol import Store
-from scheduler import wake_state
 from scheduler.cli import emptying
 from scheduler.cli.context import Context
 from scheduler.cli.here import Here, lead_here
 from scheduler.cli.live import POLL_S, check_host, daemon_status, open_store_now, who
-from scheduler.wake_state import Phase, WakeTest
-from scheduler.wake_tests import MARK
+from scheduler.power import wake_state
+from scheduler.power.wake_state import Phase, WakeTest
+from scheduler.power.wake_tests import MARK
 
 DESCRIPTION = (
     "Put an empty host to sleep, see that it sleeps, wake it, and wait until it reports again: only a host that has "

@@ -18,7 +18,7 @@ from executors.power.executor import HostPowerExecutor
 from executors.power.observer import PowerObserver
 from executors.power.worker import HostWorker, Spawn
 from executors.runner import PlanRunner
-from scheduler.power_notes import note_power
+from scheduler.power.notes import note_power
 from tests.executors.world import LEASE_S, START, ManualClock, World, plan
 
 SETTINGS = PowerSettings(sleep_timeout_s=120.0, wake_timeout_s=240.0, agent_timeout_s=20.0, retries=1)

@@ -9,8 +9,8 @@ import pytest
 
 from cluster import wake_proof
 from cluster.store.memory import MemoryStore
-from scheduler import wake_state
-from scheduler.wake_state import Phase
+from scheduler.power import wake_state
+from scheduler.power.wake_state import Phase
 from simulator.fleet import SimFleet
 from simulator.world import World
 from tests.scheduler.cli.bench import leading

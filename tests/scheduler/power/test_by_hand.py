@@ -16,7 +16,7 @@ from cluster.limits import Limits
 from cluster.plan import BY_HAND, Sleep, Wake
 from cluster.snapshot import Snapshot
 from scheduler.check import why_step_no_longer_holds
-from scheduler.power_by_hand import is_so_already, plan_of, step_of, why_not
+from scheduler.power.by_hand import is_so_already, plan_of, step_of, why_not
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 SLEEPY = PowerModel(controllable=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from cluster.snapshot import Snapshot
 from reports.backtest_text import MINUTE_S, BacktestFigures, ForecastFigures
-from scheduler.backtest import Backtest
+from scheduler.replay.backtest import Backtest
 
 
 def figures_of(found: Backtest, snapshot: Snapshot) -> BacktestFigures:

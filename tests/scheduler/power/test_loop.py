@@ -14,7 +14,7 @@ from cluster.store.protocol import Command
 from executors.dry_run import DryRunMigrationExecutor
 from scheduler.loop import Loop
 from scheduler.parts import Parts
-from scheduler.power_by_hand import plan_of
+from scheduler.power.by_hand import plan_of
 from tests.executors.power.site import SETTINGS, Site
 
 HOSTS = tuple(HostSettings(one, power=PowerModel(controllable=True)) for one in ("h1", "h2", "h3"))

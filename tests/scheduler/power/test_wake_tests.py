@@ -14,8 +14,8 @@ from cluster.config.settings import Settings, WindowKind, WindowSettings
 from cluster.host import PowerState
 from cluster.plan import PlanState
 from cluster.wake_proof import WakeProof
-from scheduler import wake_state, wake_tests
-from scheduler.wake_state import Phase, WakeTest
+from scheduler.power import wake_state, wake_tests
+from scheduler.power.wake_state import Phase, WakeTest
 from simulator.faults import Fault, FaultKind
 from tests.scheduler.stage import QUICK, Stage
 

@@ -13,7 +13,7 @@ from cluster.plan import BY_HAND, Plan, Sleep, Wake
 from cluster.power_sight import DOWN
 from cluster.snapshot import Snapshot
 from reports.units import count
-from scheduler.power_plans import power_plan
+from scheduler.power.plans import power_plan
 
 STEP = "s1"
 

@@ -24,9 +24,9 @@ from cluster.report import Report
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Lease, Sample, Store
 from cluster.watt_fit import WattFit
-from scheduler.curves import fitted_hosts
 from scheduler.parts import Meters
-from scheduler.savings import counted_on, draws_of, last_of, moved_joules, waking_now
+from scheduler.watts.curves import fitted_hosts
+from scheduler.watts.savings import counted_on, draws_of, last_of, moved_joules, waking_now
 from scheduler.windows import any_open
 
 GAP_LOOKS = 3

@@ -23,9 +23,9 @@ from executors.runner import PlanRunner
 from reports.units import count
 from scheduler.energy.night import night_of
 from scheduler.gate import View, why_no_action, why_no_plan
-from scheduler.power_plans import power_plan
-from scheduler.wake_notes import WAKING, WakeNotes
-from scheduler.wake_state import PREFIX, Phase, WakeTest, read_all, write
+from scheduler.power.plans import power_plan
+from scheduler.power.wake_notes import WAKING, WakeNotes
+from scheduler.power.wake_state import PREFIX, Phase, WakeTest, read_all, write
 
 POLICY = "wake_test"
 MARK = "a wake test"

@@ -9,7 +9,7 @@ from cluster.config.settings import Settings
 from cluster.plan import Plan, Sleep, Status, Wake
 from cluster.snapshot import Snapshot
 from scheduler.check.goals import figures, power_states
-from scheduler.plan_energy import with_energy
+from scheduler.watts.plan_note import with_energy
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 

@@ -14,7 +14,7 @@ from cluster.guest import Guest
 from cluster.host import Host, PowerModel
 from cluster.plan import Figures, Sleep, Wake
 from cluster.snapshot import Snapshot
-from scheduler.plan_energy import NOTE, with_energy
+from scheduler.watts.plan_note import NOTE, with_energy
 from tests.cluster.store.builders import plan
 from tests.cluster.store.harness import START
 

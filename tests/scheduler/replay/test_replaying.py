@@ -8,7 +8,7 @@ from datetime import timedelta
 from cluster.config.power import PowerSettings, WakeTest
 from cluster.config.settings import Mode, Settings
 from cluster.history import Metric, slot_of
-from scheduler.replaying import Pace, Replaying
+from scheduler.replay.replaying import Pace, Replaying
 from simulator.accounting import AccountLedger
 from simulator.clock import SimClock
 from simulator.guests import SteadyLoad

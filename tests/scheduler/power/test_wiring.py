@@ -24,8 +24,8 @@ from executors.protocol import PowerOfHosts
 from reports.status_text import status_text
 from scheduler.cli.matter import Grade
 from scheduler.cli.power_diagnosis import power_matters
-from scheduler.power_reach import within_reach
-from scheduler.power_wiring import kept_on, open_power, why_kept_on
+from scheduler.power.reach import within_reach
+from scheduler.power.wiring import kept_on, open_power, why_kept_on
 from scheduler.reload import taken_over
 from scheduler.see import build_snapshot
 from scheduler.status import status_of

@@ -15,7 +15,7 @@ from cluster.report import HostUsage, Observation, Report
 from cluster.store.memory import MemoryStore
 from cluster.wake_proof import WakeProof
 from executors.events import Event, EventKind
-from scheduler.wake_notes import WakeNotes
+from scheduler.power.wake_notes import WakeNotes
 from simulator.clock import SimClock
 
 START = datetime(2026, 11, 24, 2, tzinfo=UTC)

@@ -18,7 +18,7 @@ from cluster.plan import PlanRecord, PlanState, StepRecord, StepState
 from cluster.power_curves import BY_MODEL, Curve, watts_at
 from cluster.prices import Prices
 from cluster.snapshot import Snapshot
-from scheduler.savings import Draw, counted_on, draws_of, moved_joules, rates_of
+from scheduler.watts.savings import Draw, counted_on, draws_of, moved_joules, rates_of
 from tests.cluster.store.builders import plan
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

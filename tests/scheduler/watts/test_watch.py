@@ -18,9 +18,9 @@ from cluster.power_curves import BY_MODEL, watts_at
 from cluster.store.memory import MemoryStore
 from cluster.store.protocol import Sample
 from cluster.watt_fit import PREFIX, NoFit, read
-from scheduler.curves import fit_of
-from scheduler.savings import Rates
-from scheduler.watts import WattWatch, read_days
+from scheduler.watts.curves import fit_of
+from scheduler.watts.savings import Rates
+from scheduler.watts.watch import WattWatch, read_days
 from simulator.build import demo_settings_hosts
 from simulator.guests import SteadyLoad
 from tests.scheduler.stage import QUICK, Stage, in_mode

@@ -17,7 +17,7 @@ from cluster.config.settings import Mode, Settings
 from cluster.history import SLOT_S, Metric, ring_of, slot_of
 from cluster.snapshot import Snapshot
 from scheduler.forecast.forecast import Limits, forecast
-from scheduler.replaying import Replaying
+from scheduler.replay.replaying import Replaying
 from simulator.accounting import Account, AccountLedger
 from simulator.clock import SimClock
 from simulator.guests import SimGuest, SteadyLoad, Writes

@@ -12,10 +12,10 @@ from cluster.host import Host, PowerState
 from cluster.snapshot import Snapshot
 from cluster.store.protocol import Store
 from cluster.watt_fit import NoFit
-from scheduler.curves import fitted_hosts
 from scheduler.past import energy_json
-from scheduler.savings import Draw, draws_of, waking_now
-from scheduler.watts import Shown, plausible, read_days, reported_watts
+from scheduler.watts.curves import fitted_hosts
+from scheduler.watts.savings import Draw, draws_of, waking_now
+from scheduler.watts.watch import Shown, plausible, read_days, reported_watts
 
 
 def energy_status(

@@ -1,0 +1,1 @@
+"""The real loop over pretended or recorded time: for `simulate`, `backtest` and benchmarks."""
