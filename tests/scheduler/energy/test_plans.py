@@ -74,6 +74,17 @@ def test_hosts_woken_beside_moves_wait_for_nothing() -> None:
     assert make_plan(snapshot, replace(relief, power=replace(terms, planned_millicores={})), CHOSEN).steps == ()
 
 
+def test_the_checker_refuses_a_plan_that_leaves_no_room_for_a_loss() -> None:
+    """Made without reckoning with losses, one host takes in everybody: with one lost there would be nobody left."""
+    plan = make_plan(night(), request(), CHOSEN)
+    assert sum(isinstance(step, Sleep) for step in plan.steps) == 3
+    reckoning = replace(CHOSEN.consolidate, host_losses=1)
+    planned: dict[str, int] = {}
+    assert check_plan(plan, night(), CHOSEN.limits, consolidate=CHOSEN.consolidate, planned=planned) == []
+    findings = check_plan(plan, night(), CHOSEN.limits, consolidate=reckoning, planned=planned)
+    assert any("the hosts that are on have no room for" in one for one in findings), findings
+
+
 def test_room_for_a_loss_in_small_pieces_keeps_one_host_more_awake() -> None:
     """Guests of 30 GiB on hosts of 57.6 filled: by the sum two hosts could sleep, piece by piece one may."""
     hosts = [host(one, gib=64) for one in "abcd"]
