@@ -8,6 +8,7 @@ import pytest
 from benchmarks.consolidate import EMPTIEST, gib_moved, greedy, headroom, mixed, task_of, watts
 from benchmarks.generate import generate
 from benchmarks.imbalance import CPU, MEMORY, used
+from cluster.config.settings import ConsolidateSettings
 from policies.registry import make_problem
 from scheduler.solver.bounds.asleep import AsleepBound
 from scheduler.solver.lower import lower_problem
@@ -24,7 +25,7 @@ def test_greedy_keeps_limits_head_room_and_reserve(name: str, drawn: bool) -> No
     assert asleep
     assert asleep <= task.may_sleep
     assert not set(placement.tolist()) & asleep
-    assert headroom(task, placement) >= 0.2 - 1e-3
+    assert headroom(task, placement) >= ConsolidateSettings().headroom_ratio - 1e-3
     on = np.array([host not in asleep for host in range(20)])
     assert (task.most[on][:, [CPU, MEMORY]].sum(axis=0) >= task.need).all()
     assert watts(snapshot, task, placement, asleep) < watts(snapshot, task, task.fleet.home, frozenset())
