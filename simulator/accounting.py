@@ -109,7 +109,7 @@ class AccountLedger:
         wanted = asked if self._core is None else np.where(runs, np.minimum(asked, self._core[where.host_of]), 0.0)
         need = where.per_host(wanted, where.host_of)
         is_over = need > where.capacity * (1 + 1e-9)
-        share = np.minimum(1.0, np.divide(where.capacity, need, out=np.ones_like(need), where=need > 0))
+        share = np.divide(where.capacity, need, out=np.ones_like(need), where=need > where.capacity)
         mine = np.where(runs, share[where.host_of], 0.0)
         given = np.where(moving, 1 - MOVING_LOSS_RATIO, 1.0) * wanted * mine
         short = np.where(runs, asked - given, 0.0)

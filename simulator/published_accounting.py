@@ -138,7 +138,7 @@ class PublishedLedger:
             coming = np.minimum(coming, self._core[target])
         taken = np.bincount(target, MOVING_LOSS_RATIO * coming, minlength=len(where.hosts))
         need = where.per_host(wanted, where.host_of) + taken
-        share = np.minimum(1.0, np.divide(where.capacity, need, out=np.ones_like(need), where=need > 0))
+        share = np.divide(where.capacity, need, out=np.ones_like(need), where=need > where.capacity)
         mine = np.where(runs, share[where.host_of], 0.0)
         given = np.where(moving, 1 - MOVING_LOSS_RATIO, 1.0) * wanted * mine
         given = np.where(mine < 1.0, np.floor(given), given)

@@ -13,7 +13,7 @@ from tests.lab.nights import power
 from tests.lab.power_switch import Mood
 from tests.lab.spreading import boot, discontinuous, memories, not_alone
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 GUESTS = ("web-1", "web-2", "web-3")
 

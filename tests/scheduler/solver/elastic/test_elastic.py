@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.clock import SystemClock
@@ -27,9 +28,14 @@ from tests.scheduler.solver.instances import random_instance
 
 
 def _suited(seed: int) -> Instance:
-    """A random instance that the search suits, what it does not know left out."""
+    """The first random instance from a seed on that the search suits, what it does not know left out."""
+    return next(instance for number in count(seed) if (instance := _drawn(number)) is not None)
+
+
+def _drawn(seed: int) -> Instance | None:
     drawn = random_instance(seed, 4, 6)
-    assume(drawn.modes == 1 and drawn.outside < 0 and len(drawn.movable))
+    if drawn.modes != 1 or drawn.outside >= 0 or not len(drawn.movable):
+        return None
     goal = replace(drawn.goal, sleep=None, left=np.zeros_like(drawn.goal.left))
     instance = replace(
         drawn,
@@ -40,8 +46,7 @@ def _suited(seed: int) -> Instance:
         max_moves=len(drawn.movable),
         max_mib=int(drawn.mib.sum()),
     )
-    assume(suits(instance))
-    return instance
+    return instance if suits(instance) else None
 
 
 def _meter(work: float) -> Meter:
