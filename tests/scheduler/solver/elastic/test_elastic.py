@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 from hypothesis import given, settings
